@@ -136,7 +136,8 @@ func CheckPair(e *Entity, s *Schema) *Refusal {
 
 // CheckTime returns a refusal for a timestamp outside what is kept.
 func (l *Limits) CheckTime(t int64, now time.Time) *Refusal {
-	if ahead := time.Duration(t-now.UnixMilli()) * time.Millisecond; t > now.Add(l.Future).UnixMilli() {
+	if t > now.Add(l.Future).UnixMilli() {
+		ahead := time.UnixMilli(t).Sub(now) // saturates
 		return refuse("timestamp_in_future", "timestamp %s is %s ahead of the server's clock, the limit is %s; set the sender's clock",
 			time.UnixMilli(t).UTC().Format(time.RFC3339), ahead.Round(time.Second), l.Future)
 	}
