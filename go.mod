@@ -2,6 +2,8 @@ module github.com/esolutions/esmon
 
 go 1.26.7
 
+ignore ./dashboard/node_modules
+
 require (
 	github.com/coder/websocket v1.8.15
 	github.com/goccy/go-yaml v1.19.2
