@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/esolutions/esmon/services/metric"
@@ -16,7 +17,8 @@ type Emitter struct {
 
 // Emit adds a reading of an entity of this host. Labels are the entity's own,
 // nil for the host itself; they are kept and must not change afterwards. Values
-// are copied: one a column, [metric.Missing] where nothing could be read.
+// are copied: one a column. Every NaN counts as missing, so that arithmetic on a
+// value that could not be read needs no special case.
 func (e *Emitter) Emit(s *metric.Schema, labels metric.Labels, t time.Time, values ...float64) {
 	e.EmitTarget("", s, labels, t, values...)
 }
@@ -29,10 +31,14 @@ func (e *Emitter) EmitTarget(target string, s *metric.Schema, labels metric.Labe
 		}
 		return
 	}
-	e.readings = append(e.readings, Reading{
-		Schema: s, Labels: labels, Target: target, Time: t.UnixMilli(),
-		Values: append([]float64(nil), values...),
-	})
+	row := make([]float64, len(values))
+	for i, v := range values {
+		if math.IsNaN(v) {
+			v = metric.Missing()
+		}
+		row[i] = v
+	}
+	e.readings = append(e.readings, Reading{Schema: s, Labels: labels, Target: target, Time: t.UnixMilli(), Values: row})
 }
 
 // Readings returns what was emitted so far.

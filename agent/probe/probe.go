@@ -70,10 +70,6 @@ func (e Env) Clock() func() time.Time {
 	return e.Now
 }
 
-// Live tells whether the probe looks at the running host and not at a
-// recording of one: only then may it use system calls.
-func (e Env) Live() bool { return e.Root == "" || filepath.Clean(e.Root) == "/" }
-
 // Run collects once and returns what the probe emitted, also next to an error.
 // A panic of the probe becomes an error. It blocks as long as the probe does.
 func Run(ctx context.Context, p Probe) (readings []Reading, err error) {

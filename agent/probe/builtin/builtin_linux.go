@@ -1,0 +1,3 @@
+package builtin
+
+var has = support{cpu: true, load: true, pressure: true, disk: true, connection: true}

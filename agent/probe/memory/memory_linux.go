@@ -1,0 +1,27 @@
+package memory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/esolutions/esmon/agent/probe"
+	"github.com/esolutions/esmon/agent/probe/kernel"
+	"github.com/esolutions/esmon/services/metric"
+)
+
+// Collect reads /proc/meminfo.
+func (p *Probe) Collect(_ context.Context, e *probe.Emitter) error {
+	at := p.env.Clock()()
+	text, err := os.ReadFile(p.env.Path("proc", "meminfo"))
+	if err != nil {
+		return fmt.Errorf("read memory: %w", err)
+	}
+	info := kernel.Named(text)
+	if metric.IsMissing(info.Get("MemTotal")) {
+		return errors.New("read memory: /proc/meminfo has no MemTotal")
+	}
+	p.emit(e, at, info)
+	return nil
+}
