@@ -1,0 +1,82 @@
+package query
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Config bounds what queries may cost. The names in messages are the settings'
+// names in the configuration file.
+type Config struct {
+	// How long a query may take, the wait for its turn included.
+	Timeout time.Duration
+	// How far back an instant selector looks for a sample.
+	Lookback time.Duration
+	// Samples that one query may hold in memory at once, at 16 bytes each.
+	MaxSamples int
+	// Series that one query may touch, counted over all its selectors.
+	MaxSeries int
+	// Steps that a range query may have.
+	MaxPoints int
+	// Queries that run at the same time.
+	MaxConcurrent int
+	// Queries that wait for their turn; further ones are refused.
+	MaxQueued int
+	// Bytes of an expression, and of all selectors of a request together.
+	MaxExprBytes int
+	// States that all regular expressions of a query may have together.
+	MaxRegexSize int
+	// Step of a subquery that names none, such as max_over_time(x[1h:]).
+	SubqueryStep time.Duration
+	// Version of the platform, told to clients.
+	Version string `yaml:"-"`
+}
+
+// DefaultConfig returns limits that suit a server with a few gigabytes of memory.
+func DefaultConfig() Config {
+	return Config{
+		Timeout:       2 * time.Minute,
+		Lookback:      5 * time.Minute,
+		MaxSamples:    20_000_000,
+		MaxSeries:     200_000,
+		MaxPoints:     11_000,
+		MaxConcurrent: 8,
+		MaxQueued:     64,
+		MaxExprBytes:  128 << 10,
+		MaxRegexSize:  150_000,
+		SubqueryStep:  time.Minute,
+	}
+}
+
+// Validate names every setting that cannot work.
+func (c *Config) Validate() error {
+	var errs []error
+	for _, d := range []struct {
+		name  string
+		value time.Duration
+	}{{"timeout", c.Timeout}, {"lookback", c.Lookback}, {"subquery_step", c.SubqueryStep}} {
+		if d.value < time.Millisecond {
+			errs = append(errs, fmt.Errorf("%s: %s is too short; give at least 1ms", d.name, d.value))
+		}
+	}
+	for _, n := range []struct {
+		name  string
+		value int
+	}{
+		{"max_samples", c.MaxSamples},
+		{"max_series", c.MaxSeries},
+		{"max_points", c.MaxPoints},
+		{"max_concurrent", c.MaxConcurrent},
+		{"max_expr_bytes", c.MaxExprBytes},
+		{"max_regex_size", c.MaxRegexSize},
+	} {
+		if n.value < 1 {
+			errs = append(errs, fmt.Errorf("%s: %d is no limit; give at least 1", n.name, n.value))
+		}
+	}
+	if c.MaxQueued < 0 {
+		errs = append(errs, fmt.Errorf("max_queued: %d is negative; 0 lets no query wait", c.MaxQueued))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,145 @@
+package query
+
+import (
+	"context"
+	"sort"
+
+	"github.com/prometheus/prometheus/model/histogram"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/storage"
+	"github.com/prometheus/prometheus/tsdb/chunkenc"
+	"github.com/prometheus/prometheus/util/annotations"
+)
+
+// seriesSet implements [storage.SeriesSet] over selected series.
+type seriesSet struct {
+	ctx     context.Context
+	found   []Series
+	budget  *budget
+	next    int
+	builder labels.ScratchBuilder
+}
+
+// Next implements [storage.SeriesSet].
+func (s *seriesSet) Next() bool {
+	s.next++
+	return s.next < len(s.found)
+}
+
+// At implements [storage.SeriesSet].
+func (s *seriesSet) At() storage.Series {
+	found := s.found[s.next]
+	return &series{ctx: s.ctx, labels: convertLabels(found.Labels(), &s.builder), source: found, budget: s.budget}
+}
+
+// Err implements [storage.SeriesSet].
+func (*seriesSet) Err() error { return nil }
+
+// Warnings implements [storage.SeriesSet].
+func (*seriesSet) Warnings() annotations.Annotations { return nil }
+
+// series implements [storage.Series]. Its samples are decoded when an iterator is
+// first moved, into the memory of the iterator it follows.
+type series struct {
+	ctx    context.Context
+	labels labels.Labels
+	source Series
+	budget *budget
+}
+
+// Labels implements [storage.Series].
+func (s *series) Labels() labels.Labels { return s.labels }
+
+// Iterator implements [storage.Series].
+func (s *series) Iterator(reuse chunkenc.Iterator) chunkenc.Iterator {
+	it, ok := reuse.(*iterator)
+	if !ok {
+		it = &iterator{}
+	}
+	it.series, it.loaded, it.at, it.err = s, false, -1, nil
+	return it
+}
+
+// iterator implements [chunkenc.Iterator] over the decoded samples of a series.
+type iterator struct {
+	series  *series
+	samples Samples
+	held    int // samples that the budget counts for this iterator
+	loaded  bool
+	at      int // index of the current sample; -1 before the first
+	err     error
+}
+
+func (it *iterator) load() bool {
+	if it.loaded {
+		return it.err == nil
+	}
+	it.loaded = true
+	it.err = it.decode()
+	return it.err == nil
+}
+
+func (it *iterator) decode() error {
+	s := it.series
+	if err := s.ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.source.Samples(&it.samples); err != nil {
+		return sourceError(s.ctx, err, "read samples")
+	}
+	before := it.held
+	it.held = len(it.samples.T)
+	return s.budget.hold(it.held, before)
+}
+
+// Next implements [chunkenc.Iterator].
+func (it *iterator) Next() chunkenc.ValueType {
+	if !it.load() || it.at >= len(it.samples.T) {
+		return chunkenc.ValNone
+	}
+	it.at++
+	return it.kind()
+}
+
+// Seek implements [chunkenc.Iterator].
+func (it *iterator) Seek(t int64) chunkenc.ValueType { //nolint:govet // the signature is the interface's
+	if !it.load() {
+		return chunkenc.ValNone
+	}
+	from := max(it.at, 0)
+	if from < len(it.samples.T) && it.samples.T[from] < t {
+		rest := it.samples.T[from:]
+		from += sort.Search(len(rest), func(i int) bool { return rest[i] >= t })
+	}
+	it.at = from
+	return it.kind()
+}
+
+func (it *iterator) kind() chunkenc.ValueType {
+	if it.at < len(it.samples.T) {
+		return chunkenc.ValFloat
+	}
+	return chunkenc.ValNone
+}
+
+// At implements [chunkenc.Iterator].
+func (it *iterator) At() (int64, float64) { return it.samples.T[it.at], it.samples.V[it.at] }
+
+// AtT implements [chunkenc.Iterator].
+func (it *iterator) AtT() int64 { return it.samples.T[it.at] }
+
+// AtST implements [chunkenc.Iterator]; start timestamps are not kept.
+func (*iterator) AtST() int64 { return 0 }
+
+// AtHistogram implements [chunkenc.Iterator]; there are none.
+func (it *iterator) AtHistogram(*histogram.Histogram) (int64, *histogram.Histogram) {
+	return it.AtT(), nil
+}
+
+// AtFloatHistogram implements [chunkenc.Iterator]; there are none.
+func (it *iterator) AtFloatHistogram(*histogram.FloatHistogram) (int64, *histogram.FloatHistogram) {
+	return it.AtT(), nil
+}
+
+// Err implements [chunkenc.Iterator].
+func (it *iterator) Err() error { return it.err }
