@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"math"
 	"strings"
 
 	"github.com/esolutions/esmon/agent/probe/kernel"
@@ -47,7 +48,7 @@ func parseStat(text []byte) stat {
 // isCPU tells whether the line is that of one CPU; "cpu" alone is their sum.
 func isCPU(name string) bool {
 	number, ok := strings.CutPrefix(name, "cpu")
-	return ok && len(number) <= 6 && !metric.IsMissing(kernel.Number(number))
+	return ok && len(number) <= 6 && !math.IsNaN(kernel.Number(number))
 }
 
 func parseTimes(f []string) times {

@@ -2,6 +2,7 @@
 package memory
 
 import (
+	"math"
 	"time"
 
 	"github.com/esolutions/esmon/agent/probe"
@@ -81,7 +82,7 @@ func linux() *metric.Schema {
 func (p *Probe) emit(e *probe.Emitter, at time.Time, info kernel.Values) {
 	total, free, buffers, cached := info.Get("MemTotal"), info.Get("MemFree"), info.Get("Buffers"), info.Get("Cached")
 	available := info.Get("MemAvailable")
-	if metric.IsMissing(available) { // Linux before 3.14
+	if math.IsNaN(available) { // Linux before 3.14
 		available = free + buffers + cached
 	}
 	e.Emit(p.common, nil, at, total, total-available, free, buffers, cached)

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 
 	"github.com/esolutions/esmon/agent/probe"
 	"github.com/esolutions/esmon/agent/probe/kernel"
-	"github.com/esolutions/esmon/services/metric"
 )
 
 // Collect reads /proc/meminfo.
@@ -19,7 +19,7 @@ func (p *Probe) Collect(_ context.Context, e *probe.Emitter) error {
 		return fmt.Errorf("read memory: %w", err)
 	}
 	info := kernel.Named(text)
-	if metric.IsMissing(info.Get("MemTotal")) {
+	if math.IsNaN(info.Get("MemTotal")) {
 		return errors.New("read memory: /proc/meminfo has no MemTotal")
 	}
 	p.emit(e, at, info)

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 
 	"github.com/esolutions/esmon/agent/probe"
 	"github.com/esolutions/esmon/agent/probe/kernel"
-	"github.com/esolutions/esmon/services/metric"
 )
 
 // Collect reads /proc/meminfo and /proc/vmstat.
@@ -35,7 +35,7 @@ func (p *Probe) vmstat(e *probe.Emitter, cached float64) error {
 	v := kernel.Named(text)
 	major := v.Get("pgmajfault")
 	kills := v.Get("oom_kill") // since Linux 4.13
-	if metric.IsMissing(major) {
+	if math.IsNaN(major) {
 		return errors.New("read page faults: /proc/vmstat has no pgmajfault")
 	}
 	e.Emit(p.linux, nil, at, cached, major, max(0, v.Get("pgfault")-major),

@@ -30,13 +30,7 @@ func Tree(t testing.TB, files map[string]string) string {
 	t.Helper()
 	root := t.TempDir()
 	for name, text := range files {
-		path := filepath.Join(root, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		Write(t, root, name, text)
 	}
 	return root
 }
@@ -128,11 +122,7 @@ func Text(readings []probe.Reading) string {
 					parts = append(parts, fmt.Sprintf("%s=%q", l.Name, l.Value))
 				}
 			}
-			value := fmt.Sprint(v)
-			if metric.IsMissing(v) {
-				value = "missing"
-			}
-			fmt.Fprintf(&b, "%s{%s} %s @%d\n", c.Name, strings.Join(parts, ","), value, r.Time)
+			fmt.Fprintf(&b, "%s{%s} %s @%d\n", c.Name, strings.Join(parts, ","), Format(v), r.Time)
 		}
 	}
 	return b.String()
@@ -200,4 +190,36 @@ func firstDifference(want, got string) string {
 		}
 	}
 	return ""
+}
+
+// Format writes a value as golden files do.
+func Format(v float64) string {
+	if metric.IsMissing(v) {
+		return "missing"
+	}
+	return fmt.Sprint(v)
+}
+
+// Fails runs the probe once, fails the test unless the error contains the text,
+// and returns what was emitted all the same.
+func Fails(t testing.TB, p probe.Probe, text string) []probe.Reading {
+	t.Helper()
+	readings, err := probe.Run(context.Background(), p)
+	if err == nil || !strings.Contains(err.Error(), text) {
+		t.Fatalf("error %v, want one with %q", err, text)
+	}
+	Check(t, p, readings)
+	return readings
+}
+
+// Write writes a file below root.
+func Write(t testing.TB, root, name, text string) {
+	t.Helper()
+	path := filepath.Join(root, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
 }

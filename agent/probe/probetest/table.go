@@ -3,6 +3,7 @@ package probetest
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,20 +46,28 @@ func Table(p probe.Probe) string {
 	var b strings.Builder
 	b.WriteString("\n| metric | type | unit | labels of the entity | labels of the column | meaning |\n|---|---|---|---|---|---|\n")
 	for _, s := range p.Shapes() {
-		columns := s.Schema.Columns
-		for i := 0; i < len(columns); {
-			n := i + 1
-			for n < len(columns) && columns[n].Name == columns[i].Name {
-				n++
-			}
-			c := &columns[i]
+		for _, columns := range byName(s.Schema.Columns) {
+			c := &columns[0]
 			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n",
-				c.Name, c.Type, code(c.Unit), code(s.Entity...), columnLabels(columns[i:n]), c.Help)
-			i = n
+				c.Name, c.Type, code(c.Unit), code(s.Entity...), columnLabels(columns), c.Help)
 		}
 	}
 	b.WriteByte('\n')
 	return b.String()
+}
+
+// byName gathers columns of one metric, in the order in which metrics first come.
+func byName(columns []metric.Column) [][]metric.Column {
+	var out [][]metric.Column
+	for _, c := range columns {
+		i := slices.IndexFunc(out, func(same []metric.Column) bool { return same[0].Name == c.Name })
+		if i < 0 {
+			out = append(out, []metric.Column{c})
+			continue
+		}
+		out[i] = append(out[i], c)
+	}
+	return out
 }
 
 // columnLabels names the labels of columns of one metric, with their values.
@@ -70,8 +79,8 @@ func columnLabels(columns []metric.Column) string {
 			if values[l.Name] == nil {
 				names = append(names, l.Name)
 			}
-			if have := values[l.Name]; len(have) == 0 || have[len(have)-1] != l.Value {
-				values[l.Name] = append(have, l.Value)
+			if !slices.Contains(values[l.Name], l.Value) {
+				values[l.Name] = append(values[l.Name], l.Value)
 			}
 		}
 	}

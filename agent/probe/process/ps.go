@@ -2,6 +2,7 @@ package process
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -36,7 +37,7 @@ func parsePsLine(line string) (process, bool) {
 	total, err3 := psTime(f[5])
 	start, err4 := time.Parse("Mon Jan 2 15:04:05 2006", strings.Join(f[6:11], " "))
 	rss, virtual := kernel.Number(f[2])*1024, kernel.Number(f[3])*1024
-	if err1 != nil || err2 != nil || err3 != nil || err4 != nil || rss != rss || virtual != virtual { //nolint:gocritic // NaN
+	if err1 != nil || err2 != nil || err3 != nil || err4 != nil || math.IsNaN(rss+virtual) {
 		return process{}, false
 	}
 	return process{
@@ -70,7 +71,7 @@ func psTime(s string) (float64, error) {
 		seconds = seconds*60 + kernel.Real(part)
 	}
 	seconds += days * 24 * 60 * 60
-	if seconds != seconds { //nolint:gocritic // NaN
+	if math.IsNaN(seconds) {
 		return 0, fmt.Errorf("time %q: want [days-][hours:]minutes:seconds", s)
 	}
 	return seconds, nil
