@@ -68,7 +68,7 @@ func TestAckFollowsSync(t *testing.T) {
 func (s *server) startTraced(trace string) {
 	s.t.Helper()
 	program := binary(s.t, "ESMON_BIN")
-	s.launch(exec.Command("strace", "-f", "-qq", "-ttt", "-T", "-y", "-o", trace, "-e", "trace=fsync,fdatasync,pwrite64,write", //nolint:gosec // the program under test
+	s.launch(exec.Command("strace", "-f", "-qq", "-ttt", "-T", "-y", "-o", trace, "-e", "trace=fsync,fdatasync,pwrite64,write",
 		program, "serve", "--data-dir", s.dir, "--http", s.http, "--grpc", s.grpc))
 	s.t.Cleanup(func() {
 		if s.cmd != nil {
@@ -94,7 +94,7 @@ var (
 // readTrace returns the successful calls on the ingest log's files.
 func readTrace(t *testing.T, path string) []call {
 	t.Helper()
-	f, err := os.Open(path) //nolint:gosec // made by this test
+	f, err := os.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,7 +65,7 @@ func (s *server) start() {
 		s.t.Fatal(err)
 	}
 	args := append([]string{"serve", "--data-dir", s.dir, "--http", s.http, "--grpc", s.grpc}, s.args...)
-	s.launch(exec.Command(binary(s.t, "ESMON_BIN"), args...)) //nolint:gosec // the program under test
+	s.launch(exec.Command(binary(s.t, "ESMON_BIN"), args...))
 	eventually(s.t, 60*time.Second, "the server is ready", func() error {
 		select {
 		case err := <-s.gone:
@@ -182,7 +182,7 @@ func runProgram(t *testing.T, variable string, args ...string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary(t, variable), args...) //nolint:gosec // the program under test
+	cmd := exec.CommandContext(ctx, binary(t, variable), args...)
 	var stdout, all bytes.Buffer
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(&stdout, &all), &all
 	if err := cmd.Run(); err != nil {
@@ -208,7 +208,7 @@ func eventually(t *testing.T, limit time.Duration, what string, f func() error) 
 }
 
 func getOK(address string) error {
-	res, err := http.Get(address) //nolint:gosec // on loopback
+	res, err := http.Get(address)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ func (r *Recording) definitions() ([]*ingestv1.SchemaDefinition, []*ingestv1.Ent
 	schemas := make([]*ingestv1.SchemaDefinition, len(r.Frames))
 	entities := make([]*ingestv1.EntityDefinition, len(r.Frames))
 	for i, f := range r.Frames {
-		id := uint32(i + 1) //nolint:gosec // a few frames
+		id := uint32(i + 1)
 		schemas[i] = &ingestv1.SchemaDefinition{Id: id, Columns: columns(f.Schema)}
 		entities[i] = &ingestv1.EntityDefinition{Id: id, Labels: labels(f.Entity)}
 	}

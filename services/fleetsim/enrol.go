@@ -94,14 +94,14 @@ func dialAgent(address string, id identity) (*grpc.ClientConn, error) {
 	})
 	return grpc.NewClient(address,
 		grpc.WithTransportCredentials(credentials.NewTLS(config)),
-		grpc.WithDefaultCallOptions(grpc.UseCompressor(zstdgrpc.Name)),
+		grpc.WithDefaultCallOptions(grpc.UseCompressor(zstdgrpc.Name), grpc.ForceCodecV2(zstdgrpc.Codec())),
 		// After a server's restart the fleet shall be back soon, and not at once.
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.5, MaxDelay: time.Second},
 			MinConnectTimeout: 5 * time.Second,
 		}),
-		// Thousands of connections live in one process: buffers small and shared.
-		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(8<<10), grpc.WithSharedWriteBuffer(true),
+		// Thousands of connections live in one process: buffers small.
+		grpc.WithReadBufferSize(4<<10), grpc.WithWriteBufferSize(8<<10),
 	)
 }
 

@@ -52,9 +52,3 @@ func (l *ledger) book(ts int64, row []float64) {
 	}
 	l.samples += uint64(len(row))
 }
-
-func (l *ledger) total() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.samples
-}

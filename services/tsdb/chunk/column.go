@@ -48,7 +48,7 @@ func scale(v float64, e int) (int64, bool) {
 
 // special tells whether a value is a marker or an infinity: in a column of
 // numbers these are exceptions.
-func special(v float64) bool { return v != v || math.IsInf(v, 0) } //nolint:staticcheck // v != v is NaN
+func special(v float64) bool { return v != v || math.IsInf(v, 0) }
 
 // column encodes values and returns the kind byte, what stands in the directory
 // for a constant, and the body otherwise. Both are valid until the next call.
