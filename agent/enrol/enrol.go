@@ -1,0 +1,112 @@
+package enrol
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
+
+	enrolv1 "github.com/esolutions/esmon/gen/go/esmon/enrol/v1"
+
+	"github.com/esolutions/esmon/services/mtls"
+)
+
+// Facts describe the host to the registry of agents.
+type Facts struct {
+	HostName, HostID, OSType, OSDescription, Arch string
+}
+
+// timeout is how long enrolment or renewal may take.
+const timeout = 30 * time.Second
+
+// Enrol trades the token for an identity, at the first of the servers that
+// answers. Nothing is sent before the server has proved that it belongs to the
+// CA that the token names.
+func Enrol(ctx context.Context, servers []string, tokenText string, cipher mtls.Cipher, host Facts) (*Identity, error) {
+	token, err := mtls.ParseToken(tokenText)
+	if err != nil {
+		return nil, err
+	}
+	var errs []error
+	for _, server := range servers {
+		i, err := enrolAt(ctx, server, servers, token, cipher, host)
+		if err == nil {
+			return i, nil
+		}
+		errs = append(errs, fmt.Errorf("enrol at %s: %w", server, err))
+	}
+	return nil, errors.Join(errs...)
+}
+
+func enrolAt(ctx context.Context, server string, servers []string, token mtls.Token, cipher mtls.Cipher, host Facts) (*Identity, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	creds := credentials.NewTLS(mtls.PinnedClientConfig(token.Fingerprint, mtls.Options{Cipher: cipher}))
+	conn, err := grpc.NewClient("passthrough:///"+server, grpc.WithTransportCredentials(creds))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = conn.Close() }()
+	key, csr, err := newKey()
+	if err != nil {
+		return nil, err
+	}
+	resp, err := enrolv1.NewEnrolmentServiceClient(conn).Enrol(ctx, &enrolv1.EnrolRequest{
+		Token: token.String(), Csr: csr,
+		HostName: host.HostName, HostId: host.HostID, OsType: host.OSType, Arch: host.Arch,
+	})
+	if err != nil {
+		return nil, Explain(err)
+	}
+	return newIdentity(key, resp.GetChain(), resp.GetRoots(), servers)
+}
+
+// Renew gets a new certificate for a new key over a connection that shows the
+// current one.
+func Renew(ctx context.Context, conn grpc.ClientConnInterface, old *Identity) (*Identity, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	key, csr, err := newKey()
+	if err != nil {
+		return nil, err
+	}
+	resp, err := enrolv1.NewEnrolmentServiceClient(conn).Renew(ctx, &enrolv1.RenewRequest{Csr: csr})
+	if err != nil {
+		return nil, Explain(err)
+	}
+	i, err := newIdentity(key, resp.GetChain(), resp.GetRoots(), old.Servers)
+	if err != nil {
+		return nil, err
+	}
+	if i.AgentID != old.AgentID {
+		return nil, fmt.Errorf("the new certificate is for agent %s, this is %s", i.AgentID, old.AgentID)
+	}
+	return i, nil
+}
+
+// Explain returns what a failed call means for people: the meaning of a failed
+// handshake if it was one, else the server's own message.
+func Explain(err error) error {
+	if r := mtls.Explain(err, time.Now()); r != nil {
+		return r
+	}
+	if s, ok := status.FromError(err); ok {
+		return &CallError{Status: s}
+	}
+	return err
+}
+
+// CallError is an error that the server, or the way to it, answered with.
+type CallError struct{ Status *status.Status }
+
+// Error returns the message and the code.
+func (e *CallError) Error() string {
+	return fmt.Sprintf("%s (%s)", e.Status.Message(), e.Status.Code())
+}
+
+// GRPCStatus returns the status.
+func (e *CallError) GRPCStatus() *status.Status { return e.Status }
