@@ -20,8 +20,8 @@ type Probe struct {
 func New(env probe.Env) *Probe {
 	return &Probe{env: env, schema: probe.Schema(
 		probe.Gauge("esmon.load.1m", "{thread}", "Threads that run, wait for a CPU or wait for a disk: average over one minute."),
-		probe.Gauge("esmon.load.5m", "{thread}", "The same over five minutes."),
-		probe.Gauge("esmon.load.15m", "{thread}", "The same over fifteen minutes."),
+		probe.Gauge("esmon.load.5m", "{thread}", "Threads that run, wait for a CPU or wait for a disk: average over five minutes."),
+		probe.Gauge("esmon.load.15m", "{thread}", "Threads that run, wait for a CPU or wait for a disk: average over fifteen minutes."),
 	)}
 }
 
