@@ -31,6 +31,7 @@ CREATE TABLE agents (
     cloned_ms          INTEGER NOT NULL DEFAULT 0, -- when a copy of the identity was last seen
     certificate_end_ms INTEGER NOT NULL,
     connect_counter    INTEGER NOT NULL DEFAULT 0,
+    confirmed_counter  INTEGER NOT NULL DEFAULT 0, -- the highest that the agent is known to have stored
     connected_ms       INTEGER NOT NULL DEFAULT 0, -- when that counter was issued
     last_ack_ms        INTEGER NOT NULL DEFAULT 0,
     skew_ms            INTEGER NOT NULL DEFAULT 0
@@ -38,6 +39,7 @@ CREATE TABLE agents (
 
 CREATE UNIQUE INDEX agents_by_key ON agents (token_id, key_hash);
 CREATE INDEX agents_by_host ON agents (host_name, id);
+CREATE INDEX agents_by_end ON agents (certificate_end_ms);
 
 -- +goose Down
 DROP TABLE agents;
