@@ -94,8 +94,9 @@ func Explain(err error) error {
 	if r := mtls.Explain(err, time.Now()); r != nil {
 		return r
 	}
-	if s, ok := status.FromError(err); ok {
-		return &CallError{Status: s}
+	var call interface{ GRPCStatus() *status.Status }
+	if errors.As(err, &call) {
+		return &CallError{Status: call.GRPCStatus()}
 	}
 	return err
 }

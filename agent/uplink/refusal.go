@@ -1,0 +1,117 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
+
+	"github.com/esolutions/esmon/services/mtls"
+)
+
+// forGood is a refusal that trying again does not change: somebody must act.
+type forGood struct{ reason, message string }
+
+// advice is what to do, as the server cannot always say it.
+const advice = "the agent goes on measuring and keeps everything in its spool; enrol it anew: esmon token create on the server, esmon-agent enroll --server ADDRESS --token TOKEN here; a running agent takes the new identity by itself"
+
+// refusedForGood tells whether the error means that this identity is accepted no
+// more.
+func refusedForGood(err error) *forGood {
+	if r, ok := errors.AsType[*mtls.Refusal](err); ok {
+		switch r.Reason {
+		case mtls.ReasonExpired, mtls.ReasonRejected, mtls.ReasonUnknownCA, mtls.ReasonRevoked, mtls.ReasonIdentity:
+			return &forGood{r.Reason, r.Message}
+		}
+		return nil
+	}
+	s, ok := status.FromError(err)
+	if !ok || s.Code() != codes.PermissionDenied && s.Code() != codes.Unauthenticated && s.Code() != codes.NotFound {
+		return nil
+	}
+	for _, d := range s.Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok {
+			return &forGood{info.GetReason(), s.Message()}
+		}
+	}
+	return nil
+}
+
+// failureLogEvery is how often a row of failures is logged.
+const failureLogEvery = 5 * time.Minute
+
+// logFailure says why there is no stream: when the reason changes, and now and
+// then.
+func (u *Uplink) logFailure(ctx context.Context, server string, err error, refusal *forGood, wait time.Duration) {
+	if err == nil {
+		return
+	}
+	text := server + ": " + err.Error()
+	if refusal != nil {
+		text = refusal.reason
+	}
+	if !u.failures.due(u.now(), text) {
+		return
+	}
+	if refusal != nil {
+		u.log.ErrorContext(ctx, "the server refuses this agent's identity", "server", server,
+			"reason", refusal.reason, "message", refusal.message, "do", advice)
+		return
+	}
+	u.log.WarnContext(ctx, "no connection to the server; measuring goes on into the spool", "server", server,
+		"error", err, "next_attempt_in", wait.Round(time.Millisecond).String())
+}
+
+// refused counts a refusal and logs the first of each reason: per item it is a
+// counter.
+func (u *Uplink) refused(ctx context.Context, r *ingestv1.Refusal) {
+	first := false
+	u.state.update(func(s *Stats) {
+		first = s.Refusals[r.GetReason()] == 0
+		s.Refusals[r.GetReason()]++
+		if r.GetRetryable() {
+			s.PutOff++
+		}
+	})
+	if first {
+		u.log.WarnContext(ctx, "the server refused something; further refusals for this reason are only counted",
+			"reason", r.GetReason(), "message", r.GetMessage(), "batch", r.GetSequence(), "frame", r.GetFrame(), "comes_again", r.GetRetryable())
+	}
+}
+
+// skewAlarm is how far the clocks may differ before it is said.
+const skewAlarm = 10 * time.Second
+
+// noteSkew says when the clocks begin to differ much, and when that is over.
+func (u *Uplink) noteSkew(ctx context.Context, ms int64) {
+	skew := (time.Duration(ms) * time.Millisecond)
+	far := skew.Abs() > skewAlarm
+	if far == u.skewed {
+		return
+	}
+	u.skewed = far
+	if far {
+		u.log.WarnContext(ctx, "this host's clock differs from the server's: set it, samples carry this host's time", "ahead_by", skew.String())
+	} else {
+		u.log.InfoContext(ctx, "this host's clock agrees with the server's again", "ahead_by", skew.String())
+	}
+}
+
+// seldom lets through what is new and, now and then, what is not.
+type seldom struct {
+	last string
+	at   time.Time
+}
+
+func (s *seldom) due(now time.Time, text string) bool {
+	if text == s.last && now.Sub(s.at).Abs() < failureLogEvery {
+		return false
+	}
+	s.last, s.at = text, now
+	return true
+}

@@ -1,0 +1,73 @@
+package uplink
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/esolutions/esmon/agent/enrol"
+)
+
+// renewLoop replaces the certificate after two thirds of its life.
+func (u *Uplink) renewLoop(ctx context.Context) {
+	wait := newBackoff(u.cfg.RenewRetry, 30*u.cfg.RenewRetry)
+	for ctx.Err() == nil {
+		until := u.identity.Identity().RenewAt().Sub(u.now())
+		if until > 0 {
+			// Short steps: the wall clock may be set meanwhile.
+			pause(ctx, min(until, time.Minute))
+			continue
+		}
+		if err := u.renew(ctx); err != nil {
+			if ctx.Err() == nil {
+				u.log.WarnContext(ctx, "the certificate could not be renewed; it is tried again",
+					"error", err, "ends", u.identity.Identity().Expires().UTC().Format(time.RFC3339))
+			}
+			pause(ctx, u.cfg.RenewRetry/10+wait.next())
+			continue
+		}
+		wait.reset()
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// renew asks the servers in turn for a new certificate and uses it.
+func (u *Uplink) renew(ctx context.Context) error {
+	var err error
+	for _, server := range u.cfg.Servers {
+		if err = u.renewAt(ctx, server); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (u *Uplink) renewAt(ctx context.Context, server string) error {
+	conn, err := u.dial(server)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	i, err := enrol.Renew(ctx, conn, u.identity.Identity())
+	if err != nil {
+		return fmt.Errorf("renew at %s: %w", server, err)
+	}
+	if err := u.identity.Replace(i); err != nil {
+		return err
+	}
+	u.state.update(func(s *Stats) { s.Renewals++ })
+	u.log.InfoContext(ctx, "the certificate was renewed", "ends", i.Expires().UTC().Format(time.RFC3339))
+	select {
+	case u.renewed <- struct{}{}: // the stream is opened anew, with it
+	default:
+	}
+	return nil
+}
