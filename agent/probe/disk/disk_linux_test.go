@@ -32,7 +32,7 @@ func TestExclude(t *testing.T) {
 	t.Parallel()
 	for device, reported := range map[string]bool{
 		"sda": true, "sda1": false, "nvme0n1": true, "nvme0n1p2": false, "mmcblk0": true, "mmcblk0p1": false,
-		"loop3": false, "ram0": false, "zram0": false, "fd0": false, "dm-0": true, "md127": true, "sr0": true, "xvda": true, "sdaa12": false,
+		"loop3": false, "ram0": false, "zram0": true, "fd0": false, "dm-0": true, "md127": true, "sr0": true, "xvda": true, "sdaa12": false,
 	} {
 		root := probetest.Tree(t, map[string]string{"proc/diskstats": "8 0 " + device + " 1 1 1 1 1 1 1 1 1 1 1\n"})
 		readings := probetest.Collect(t, open(t, probetest.Env(root), disk.DefaultConfig()))

@@ -112,7 +112,7 @@ func usageOf(readings []probe.Reading) string {
 
 // hanging is a kernel in which some filesystems do not answer until released.
 type hanging struct {
-	mu     sync.Mutex // guards stuck and asked
+	mu     sync.Mutex // guards all below
 	stuck  map[string]chan struct{}
 	asked  map[string]int
 	atOnce int
@@ -133,6 +133,20 @@ func (h *hanging) ask(path string) (usage, error) {
 	h.atOnce--
 	h.mu.Unlock()
 	return sized(path)
+}
+
+// times returns how often the path was asked.
+func (h *hanging) times(path string) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.asked[path]
+}
+
+// peak returns the most calls there were at once.
+func (h *hanging) peak() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.most
 }
 
 func (h *hanging) release(path string) {
@@ -167,7 +181,7 @@ func TestStuckFilesystemIsReportedAndNotAskedAgain(t *testing.T) {
 				t.Errorf("round %d took %s, want %s: a known stuck filesystem costs no time", round, took, want)
 			}
 		}
-		if n := h.asked["/mnt/nas"]; n != 1 {
+		if n := h.times("/mnt/nas"); n != 1 {
 			t.Errorf("asked %d times while it was stuck, want once", n)
 		}
 		h.release("/mnt/nas")
@@ -176,7 +190,7 @@ func TestStuckFilesystemIsReportedAndNotAskedAgain(t *testing.T) {
 		if v := probetest.Value(t, readings, "esmon_filesystem_stuck", "system_filesystem_mountpoint", "/mnt/nas"); v != 0 {
 			t.Errorf("stuck %v after it came back, want 0", v)
 		}
-		if n := h.asked["/mnt/nas"]; n != 2 {
+		if n := h.times("/mnt/nas"); n != 2 {
 			t.Errorf("asked %d times, want once more after the call had returned", n)
 		}
 	})
@@ -196,15 +210,15 @@ func TestCallsAreBounded(t *testing.T) {
 				t.Errorf("stuck %v, want 1", v)
 			}
 		}
-		if h.most > 2 {
-			t.Errorf("%d calls at once, the limit is 2", h.most)
+		if n := h.peak(); n > 2 {
+			t.Errorf("%d calls at once, the limit is 2", n)
 		}
 		h.release("/run")
 		h.release("/")
 		synctest.Wait()
 		probetest.Collect(t, p)
-		if h.most > 2 {
-			t.Errorf("%d calls at once, the limit is 2", h.most)
+		if n := h.peak(); n > 2 {
+			t.Errorf("%d calls at once, the limit is 2", n)
 		}
 	})
 }
