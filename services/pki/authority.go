@@ -203,7 +203,9 @@ func (a *Authority) publish(cas []*x509.Certificate, server *tls.Certificate) {
 
 // ServerCertificate returns this server's certificate as it is now, for
 // [mtls.Options].
-func (a *Authority) ServerCertificate() (*tls.Certificate, error) { return a.current.Load().server, nil }
+func (a *Authority) ServerCertificate() (*tls.Certificate, error) {
+	return a.current.Load().server, nil
+}
 
 // Roots returns the CA certificates that are accepted now, for [mtls.Options].
 // The caller must not change the pool.

@@ -91,8 +91,8 @@ func (b *Builder) Batch(agentID string, received time.Time, skewMS int64) {
 // no batch was begun.
 func (b *Builder) Frame(entity, schema metric.ID, ts int64, values []float64) {
 	e, s := b.entityIndex(entity), b.schemaIndex(schemaKey{schema, len(values)})
-	b.frames = binary.AppendUvarint(b.frames, uint64(e)) //nolint:gosec // an index
-	b.frames = binary.AppendUvarint(b.frames, uint64(s)) //nolint:gosec // an index
+	b.frames = binary.AppendUvarint(b.frames, uint64(e))
+	b.frames = binary.AppendUvarint(b.frames, uint64(s))
 	b.frames = binary.AppendVarint(b.frames, ts-b.lastTime)
 	b.lastTime = ts
 	for _, v := range values {
@@ -124,7 +124,7 @@ func (b *Builder) Encode(dst []byte) []byte {
 	start := len(dst)
 	dst = append(dst, magic...)
 	dst = append(dst, version, compressionZstd, 0, 0)
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(b.raw))) //nolint:gosec // callers stop far below MaxRaw
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(b.raw)))
 	dst = append(dst, 0, 0, 0, 0)
 	dst = b.enc.EncodeAll(b.raw, dst)
 	rec := dst[start:]
@@ -185,7 +185,7 @@ func (b *Builder) schemaIndex(k schemaKey) int {
 }
 
 func appendCount(b []byte, n int) []byte {
-	return binary.AppendUvarint(b, uint64(n)) //nolint:gosec // never negative
+	return binary.AppendUvarint(b, uint64(n))
 }
 
 func checksum(rec []byte) uint32 {

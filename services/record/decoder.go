@@ -198,7 +198,7 @@ func (c *cursor) uvarint() uint64 {
 
 func (c *cursor) varint() int64 {
 	v := c.uvarint()
-	return int64(v>>1) ^ -int64(v&1) //nolint:gosec // zigzag
+	return int64(v>>1) ^ -int64(v&1)
 }
 
 // limited reads a number of at most limit.
@@ -208,7 +208,7 @@ func (c *cursor) limited(limit int) int {
 		c.fail()
 		return 0
 	}
-	return int(v) //nolint:gosec // at most limit
+	return int(v)
 }
 
 // count reads a number of items of at least size bytes each, so that a corrupt
@@ -219,7 +219,7 @@ func (c *cursor) count(size int) int {
 		c.fail()
 		return 0
 	}
-	return int(v) //nolint:gosec // at most the length of the input
+	return int(v)
 }
 
 func (c *cursor) bytes() []byte {

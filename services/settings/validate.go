@@ -27,7 +27,7 @@ func split(err error) []error {
 	if err == nil {
 		return nil
 	}
-	//nolint:errorlint // only the outermost join is taken apart
+
 	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		return []error{err}
