@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -9,21 +10,21 @@ import (
 type Config struct {
 	// MaxBytes bounds the records that storage has not released yet. Beyond it
 	// Publish returns bus.ErrFull. Default 4 GiB.
-	MaxBytes int64
+	MaxBytes int64 `yaml:"max_bytes"`
 	// MaxAge bounds how old the oldest record that is not released may become.
 	// Beyond it Publish returns bus.ErrFull. Default 24 h.
-	MaxAge time.Duration
+	MaxAge time.Duration `yaml:"max_age"`
 	// TailBytes is how much of what was published lately stays in memory for
 	// readers that are up to date. Default 4 MiB.
-	TailBytes int
+	TailBytes int `yaml:"tail_bytes"`
 	// CheckpointBytes is how much is written before it is moved from the
 	// write-ahead log into the file. Default 8 MiB.
-	CheckpointBytes int64
+	CheckpointBytes int64 `yaml:"checkpoint_bytes"`
 	// FreeBytes is how much released space the file keeps for later records;
 	// what is beyond is given back to the file system. Default 64 MiB.
-	FreeBytes int64
+	FreeBytes int64 `yaml:"free_bytes"`
 	// Now is the clock; time.Now if nil.
-	Now func() time.Time
+	Now func() time.Time `yaml:"-"`
 }
 
 // DefaultConfig returns the defaults.
@@ -31,19 +32,18 @@ func DefaultConfig() Config {
 	return Config{MaxBytes: 4 << 30, MaxAge: 24 * time.Hour, TailBytes: 4 << 20, CheckpointBytes: 8 << 20, FreeBytes: 64 << 20, Now: time.Now}
 }
 
-// Validate names the first setting that is wrong.
+// Validate returns what is wrong, each with what would be right.
 func (c *Config) Validate() error {
-	switch {
-	case c.MaxBytes < 1<<20:
-		return fmt.Errorf("ingest log: MaxBytes is %d: give at least 1 MiB", c.MaxBytes)
-	case c.MaxAge < time.Minute:
-		return fmt.Errorf("ingest log: MaxAge is %s: give at least 1m", c.MaxAge)
-	case c.TailBytes < 0:
-		return fmt.Errorf("ingest log: TailBytes is %d: give 0 or more", c.TailBytes)
-	case c.CheckpointBytes < 64<<10:
-		return fmt.Errorf("ingest log: CheckpointBytes is %d: give at least 64 KiB", c.CheckpointBytes)
-	case c.FreeBytes < 0:
-		return fmt.Errorf("ingest log: FreeBytes is %d: give 0 or more", c.FreeBytes)
+	var errs []error
+	atLeast := func(key string, ok bool, least any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("%s: must be at least %v", key, least))
+		}
 	}
-	return nil
+	atLeast("max_bytes", c.MaxBytes >= 1<<20, 1<<20)
+	atLeast("max_age", c.MaxAge >= time.Minute, time.Minute)
+	atLeast("tail_bytes", c.TailBytes >= 0, 0)
+	atLeast("checkpoint_bytes", c.CheckpointBytes >= 64<<10, 64<<10)
+	atLeast("free_bytes", c.FreeBytes >= 0, 0)
+	return errors.Join(errs...)
 }

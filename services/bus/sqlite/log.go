@@ -55,7 +55,7 @@ func Open(ctx context.Context, path string, cfg Config, log *slog.Logger, reg pr
 		cfg.Now = time.Now
 	}
 	if err := cfg.Validate(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("settings of the ingest log: %w", err)
 	}
 	l := &Log{cfg: cfg, log: log, wake: make(chan struct{}), tail: tail{limit: cfg.TailBytes}}
 	l.idleCond = sync.NewCond(&l.mu)

@@ -369,11 +369,11 @@ func execute(t *testing.T, path, statement string) {
 func TestConfigNamesTheSetting(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*sqlite.Config){
-		"MaxBytes":        func(c *sqlite.Config) { c.MaxBytes = 5 },
-		"MaxAge":          func(c *sqlite.Config) { c.MaxAge = 0 },
-		"TailBytes":       func(c *sqlite.Config) { c.TailBytes = -1 },
-		"CheckpointBytes": func(c *sqlite.Config) { c.CheckpointBytes = 1 },
-		"FreeBytes":       func(c *sqlite.Config) { c.FreeBytes = -1 },
+		"max_bytes":        func(c *sqlite.Config) { c.MaxBytes = 5 },
+		"max_age":          func(c *sqlite.Config) { c.MaxAge = 0 },
+		"tail_bytes":       func(c *sqlite.Config) { c.TailBytes = -1 },
+		"checkpoint_bytes": func(c *sqlite.Config) { c.CheckpointBytes = 1 },
+		"free_bytes":       func(c *sqlite.Config) { c.FreeBytes = -1 },
 	} {
 		cfg := sqlite.DefaultConfig()
 		change(&cfg)
