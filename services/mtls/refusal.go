@@ -70,6 +70,9 @@ func explainInvalid(e x509.CertificateInvalidError, now time.Time) *Refusal {
 	case e.Reason == x509.Expired && e.Cert != nil && now.Before(e.Cert.NotBefore):
 		return refuse(ReasonNotYetValid, e, "the certificate%s is valid from %s only, it is now %s here: set the clock of this host or of the peer",
 			subject(e.Cert), stamp(e.Cert.NotBefore), stamp(now))
+	case e.Reason == x509.Expired && e.Cert != nil && isServer(e.Cert):
+		return refuse(ReasonExpired, e, "the certificate%s ended%s, it is now %s here: servers renew theirs by themselves; compare the clocks, and see the server's log",
+			subject(e.Cert), ended(e.Cert), stamp(now))
 	case e.Reason == x509.Expired:
 		return refuse(ReasonExpired, e, "the certificate%s ended%s, it is now %s here: if the clocks are right, enrol the agent anew (esmon token create, esmon-agent enroll)",
 			subject(e.Cert), ended(e.Cert), stamp(now))
@@ -87,7 +90,7 @@ var alertTexts = []struct{ text, reason, message string }{
 	{"remote error: tls: expired certificate", ReasonExpired,
 		"the other side says that this certificate's time is over or has not come: compare the clocks; if they are right, enrol the agent anew"},
 	{"remote error: tls: bad certificate", ReasonRejected,
-		"the other side refused this certificate: its identity was revoked, or it is no agent's; the server's log says which; enrol the agent anew (esmon token create, esmon-agent enroll)"},
+		"the other side refused this connection. An agent: its identity was revoked or is not known any more; the server's log says which; enrol it anew (esmon token create, esmon-agent enroll). A server: the agent's log says why"},
 	{"remote error: tls: certificate required", ReasonMissing,
 		"the other side requires a certificate and none was sent: enrol the agent first (esmon-agent enroll)"},
 	{"remote error: tls: protocol version not supported", ReasonVersion,
@@ -126,7 +129,10 @@ func subject(c *x509.Certificate) string {
 			return " of " + clip(u.String())
 		}
 	}
-	return " of " + clip(c.Subject.String())
+	if s := c.Subject.String(); s != "" {
+		return " of " + clip(s)
+	}
+	return ""
 }
 
 func clip(s string) string {
