@@ -36,10 +36,14 @@ type session struct {
 	maxBytes int
 	window   *window
 	known    spool.Known
+	carried  map[uint64]carried // definitions that batches under way brought
 	stall    *time.Timer
 	closing  bool // no backlog any more: what is under way is waited for
 	recycle  bool // and the stream is opened anew
 }
+
+// carried are the numbers of the definitions that a batch brought.
+type carried struct{ schemas, entities []uint32 }
 
 var (
 	errConnectTimeout = errors.New("the server did not say welcome in time; check that the address is that of the agents' port")
@@ -126,6 +130,7 @@ func (s *session) begin(id string, first, last uint64, w *ingestv1.Welcome) {
 	s.spoolID, s.maxBytes = id, int(w.GetMaxBatchBytes())
 	s.window = newWindow(limit, first, last)
 	s.known = spool.Known{Schemas: map[uint32]bool{}, Entities: map[uint32]bool{}}
+	s.carried = map[uint64]carried{}
 	s.opened.Store(true)
 	s.u.state.connected(s.u.now(), s.server, w.GetClockMs())
 	s.u.log.Info("connected", "server", s.server, "backlog_batches", s.u.spool.Stats().Batches)
@@ -252,17 +257,42 @@ func (s *session) sendBatch(sctx context.Context, l lane, b *spool.Batch) error 
 		return fmt.Errorf("send batch %d: %w", b.Sequence, err)
 	}
 	s.window.sent(l, b.Sequence)
-	for _, d := range schemas {
-		s.known.Schemas[d.GetId()] = true
-	}
-	for _, d := range entities {
-		s.known.Entities[d.GetId()] = true
-	}
+	s.remember(b.Sequence, schemas, entities)
 	s.u.state.sent(l, len(s.window.flight))
 	if len(s.known.Entities) > maxDefinitions {
 		s.closing, s.recycle = true, true
 	}
 	return nil
+}
+
+// remember notes which definitions the server has now.
+func (s *session) remember(sequence uint64, schemas []*ingestv1.SchemaDefinition, entities []*ingestv1.EntityDefinition) {
+	if len(schemas)+len(entities) == 0 {
+		return
+	}
+	var c carried
+	for _, d := range schemas {
+		s.known.Schemas[d.GetId()] = true
+		c.schemas = append(c.schemas, d.GetId())
+	}
+	for _, d := range entities {
+		s.known.Entities[d.GetId()] = true
+		c.entities = append(c.entities, d.GetId())
+	}
+	s.carried[sequence] = c
+}
+
+// forget makes the definitions that a batch brought be sent again: a server that
+// put the batch off need not have kept them.
+func (s *session) forget(sequence uint64) {
+	c := s.carried[sequence]
+	for _, id := range c.schemas {
+		delete(s.known.Schemas, id)
+	}
+	for _, id := range c.entities {
+		delete(s.known.Entities, id)
+	}
+	delete(s.carried, sequence)
 }
 
 // receive handles what came in.
@@ -285,6 +315,7 @@ func (s *session) ack(sctx context.Context, a *ingestv1.Ack) error {
 		s.u.refused(sctx, r)
 		if r.GetRetryable() {
 			s.window.postpone(r.GetSequence(), now.Add(retryAfter(r)))
+			s.forget(r.GetSequence())
 		}
 	}
 	var acked []spool.Range
@@ -300,6 +331,11 @@ func (s *session) ack(sctx context.Context, a *ingestv1.Ack) error {
 	s.u.noteSkew(sctx, a.GetSkewMs())
 	if len(acked) == 0 {
 		return nil
+	}
+	for _, r := range acked {
+		for seq := r.First; seq <= r.Last; seq++ {
+			delete(s.carried, seq)
+		}
 	}
 	s.backoff.reset() // a stream that works, not one that is only opened
 	err := s.u.spool.Ack(sctx, s.spoolID, acked)
