@@ -60,7 +60,7 @@ func Explain(err error, now time.Time) *Refusal {
 		return refuse(ReasonUnknownCA, err, "the certificate%s was not issued by this platform's CA: enrol the agent with a token of this server", subject(e.Cert))
 	}
 	if e, ok := errors.AsType[x509.HostnameError](err); ok {
-		return refuse(ReasonName, err, "the server's certificate is not for %q: add the name to tls.names in the server's configuration", e.Host)
+		return refuse(ReasonName, err, "the server's certificate is not for %q: add the name to pki.names in the server's configuration", e.Host)
 	}
 	return explainText(err)
 }
