@@ -29,96 +29,115 @@ const last = () => {
   if (!socket) throw new Error("no connection was made");
   return socket;
 };
-const handlers = () => ({
+const watcher = (name: string) => ({
+  match: [name],
+  accepts: (labels: Readonly<Record<string, string>>) => labels.__name__ === name,
   samples: vi.fn<(s: LiveSample[]) => void>(),
   missed: vi.fn<() => void>(),
   refused: vi.fn<(m: string) => void>(),
 });
 
 describe("LiveClient", () => {
+  let client: LiveClient;
   beforeEach(() => {
     FakeSocket.all = [];
     vi.useFakeTimers();
     vi.stubGlobal("WebSocket", FakeSocket);
+    client = new LiveClient("ws://x/live");
   });
   afterEach(() => {
     vi.useRealTimers();
     vi.unstubAllGlobals();
   });
 
-  it("connects for the first watch and sends all that wait", () => {
-    const client = new LiveClient("ws://x/live");
+  it("connects for the first watcher and asks once for all", () => {
     expect(FakeSocket.all).toHaveLength(0);
-    client.watch(["a"], handlers());
-    client.watch(["b"], handlers());
+    client.watch(watcher("a"));
+    client.watch(watcher("b"));
+    client.watch(watcher("a"));
     expect(FakeSocket.all).toHaveLength(1);
     expect(client.state.get()).toBe("connecting");
     last().onopen?.();
     expect(client.state.get()).toBe("open");
-    expect(last().sent).toEqual([
-      { id: 1, match: ["a"] },
-      { id: 2, match: ["b"] },
+    expect(last().sent).toEqual([{ id: 1, match: ["a", "b"] }]);
+  });
+
+  it("asks for more before it ends what it had", () => {
+    client.watch(watcher("a"));
+    last().onopen?.();
+    client.watch(watcher("b"));
+    client.watch(watcher("c"));
+    vi.advanceTimersByTime(20);
+    expect(last().sent.slice(1)).toEqual([
+      { id: 2, match: ["a", "b", "c"] },
+      { id: 1, match: [] },
     ]);
   });
 
-  it("reads the samples of a watch, zero values left out", () => {
-    const client = new LiveClient("ws://x/live");
-    const a = handlers();
-    const b = handlers();
-    client.watch(["a"], a);
-    client.watch(["b"], b);
+  it("splits what is too much for one watch", () => {
+    for (let i = 0; i < 85; i++) client.watch(watcher(`m${i}`));
+    last().onopen?.();
+    expect(last().sent.map((m) => (m as { match: string[] }).match.length)).toEqual([40, 40, 5]);
+  });
+
+  it("gives each watcher its samples, zero values left out", () => {
+    const up = watcher("up");
+    const down = watcher("down");
+    client.watch(up);
+    client.watch(down);
     last().onopen?.();
     last().receive({
       id: 1,
       series: [{ labels: { __name__: "up" } }, { ref: 1, labels: { __name__: "down" } }],
-      samples: [{ timestampMs: "1000", value: 1.5 }, { ref: 1, timestampMs: "1000", value: "NaN" }, { ref: 1, timestampMs: "2000" }],
+      samples: [
+        { timestampMs: "1000", value: 1.5 },
+        { ref: 1, timestampMs: "1000", value: "NaN" },
+        { ref: 1, timestampMs: "2000" },
+        { ref: 9, timestampMs: "2000", value: 1 },
+      ],
     });
-    expect(a.samples.mock.calls).toEqual([
+    expect(up.samples.mock.calls).toEqual([[[{ labels: { __name__: "up" }, t: 1000, v: 1.5 }]]]);
+    expect(down.samples.mock.calls).toEqual([
       [
         [
-          { labels: { __name__: "up" }, t: 1000, v: 1.5 },
           { labels: { __name__: "down" }, t: 1000, v: NaN },
           { labels: { __name__: "down" }, t: 2000, v: 0 },
         ],
       ],
     ]);
-    expect(b.samples).not.toHaveBeenCalled();
   });
 
   it("tells about dropped samples and refusals", () => {
-    const client = new LiveClient("ws://x/live");
-    const h = handlers();
-    client.watch(["a{"], h);
+    const w = watcher("a{");
+    client.watch(w);
     last().onopen?.();
-    expect(h.missed).not.toHaveBeenCalled();
+    expect(w.missed).not.toHaveBeenCalled();
     last().receive({ id: 1, dropped: "12" });
-    expect(h.missed).toHaveBeenCalledOnce();
+    expect(w.missed).toHaveBeenCalledOnce();
     last().receive({ id: 1, error: "unclosed brace" });
-    expect(h.refused).toHaveBeenCalledWith("unclosed brace");
+    expect(w.refused).toHaveBeenCalledWith("unclosed brace");
   });
 
   it("comes back after a loss, forgets the old numbers and says that samples were missed", () => {
-    const client = new LiveClient("ws://x/live");
-    const h = handlers();
-    client.watch(["a"], h);
-    const first = last();
-    first.onopen?.();
-    first.receive({ id: 1, series: [{ ref: 7, labels: { n: "old" } }] });
-    first.onclose?.();
+    const w = watcher("a");
+    client.watch(w);
+    last().onopen?.();
+    last().receive({ id: 1, series: [{ ref: 7, labels: { __name__: "a" } }] });
+    last().onclose?.();
     expect(client.state.get()).toBe("waiting");
     vi.advanceTimersByTime(500);
     expect(FakeSocket.all).toHaveLength(2);
     last().onopen?.();
-    expect(last().sent).toEqual([{ id: 1, match: ["a"] }]);
-    expect(h.missed).toHaveBeenCalledOnce();
+    expect(last().sent).toEqual([{ id: 2, match: ["a"] }]);
+    expect(w.missed).toHaveBeenCalledOnce();
     last().receive({ id: 1, samples: [{ ref: 7, timestampMs: "1", value: 1 }] });
-    expect(h.samples).not.toHaveBeenCalled();
+    last().receive({ id: 2, samples: [{ ref: 7, timestampMs: "1", value: 1 }] });
+    expect(w.samples).not.toHaveBeenCalled();
   });
 
-  it("waits a random time that grows with each failure", () => {
+  it("waits a random time whose limit grows with each failure", () => {
     vi.spyOn(Math, "random").mockReturnValue(0.9999);
-    const client = new LiveClient("ws://x/live");
-    client.watch(["a"], handlers());
+    client.watch(watcher("a"));
     const waits: number[] = [];
     for (let i = 0; i < 8; i++) {
       const before = FakeSocket.all.length;
@@ -134,8 +153,7 @@ describe("LiveClient", () => {
   });
 
   it("tries at once when told that the server is back", () => {
-    const client = new LiveClient("ws://x/live");
-    client.watch(["a"], handlers());
+    client.watch(watcher("a"));
     last().onclose?.();
     client.retry();
     expect(FakeSocket.all).toHaveLength(2);
@@ -145,32 +163,29 @@ describe("LiveClient", () => {
     expect(FakeSocket.all).toHaveLength(2);
   });
 
-  it("ends watches, and the connection when nobody watches any more", () => {
-    const client = new LiveClient("ws://x/live");
-    const h = handlers();
-    const end = client.watch(["a"], h);
+  it("closes the connection when nobody watches any more", () => {
+    const w = watcher("a");
+    const end = client.watch(w);
     last().onopen?.();
     end();
     end();
-    expect(last().sent).toEqual([
-      { id: 1, match: ["a"] },
-      { id: 1, match: [] },
-    ]);
-    last().receive({ id: 1, series: [{ labels: {} }], samples: [{ timestampMs: "1" }] });
-    expect(h.samples).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(20);
+    expect(last().sent.slice(1)).toEqual([{ id: 1, match: [] }]);
+    last().receive({ id: 1, series: [{ labels: { __name__: "a" } }], samples: [{ timestampMs: "1" }] });
+    expect(w.samples).not.toHaveBeenCalled();
     vi.advanceTimersByTime(5000);
     expect(last().closed).toBe(true);
     expect(client.state.get()).toBe("idle");
-    client.watch(["b"], h);
+    client.watch(watcher("b"));
     expect(FakeSocket.all).toHaveLength(2);
   });
 
   it("keeps the connection for the next page", () => {
-    const client = new LiveClient("ws://x/live");
-    client.watch(["a"], handlers())();
+    const end = client.watch(watcher("a"));
     last().onopen?.();
+    end();
     vi.advanceTimersByTime(4000);
-    client.watch(["b"], handlers());
+    client.watch(watcher("b"));
     vi.advanceTimersByTime(60_000);
     expect(FakeSocket.all).toHaveLength(1);
     expect(last().closed).toBe(false);

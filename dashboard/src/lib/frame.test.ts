@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { append, EMPTY_FRAME, frameOf, lastValue, nearest, since, type Frame } from "./frame";
+import { append, EMPTY_FRAME, frameOf, largest, lastValue, nearest, since, type Frame } from "./frame";
 import type { Measure } from "./measure";
 
 const measure: Measure = {
@@ -33,6 +33,24 @@ describe("frameOf", () => {
     const frame = frameOf([measure], [[{ labels: {}, t: [0, 1, 2], v: [Infinity, NaN, 0] }]], { from: 0, to: 2, step: 1 });
     expect(frame.lines[0]?.v).toEqual([null, null, 0]);
   });
+});
+
+it("draws lines in the measure's order, then by name", () => {
+  const names = ["eth10", "eth2", "user", "system"];
+  const frame = frameOf(
+    [{ ...measure, order: ["user", "system"] }],
+    [names.map((device) => ({ labels: { device }, t: [0], v: [1] }))],
+    { from: 0, to: 0, step: 1 },
+  );
+  expect(frame.lines.map((l) => l.name)).toEqual(["user", "system", "eth2", "eth10"]);
+});
+
+it("keeps the lines that reach furthest", () => {
+  const frame: Frame = { t: [0], lines: [1, -9, 5, 0].map((v, i) => ({ key: `${i}`, name: `${i}`, v: [v] })) };
+  const got = largest(frame, 2);
+  expect(got.frame.lines.map((l) => l.v[0])).toEqual([-9, 5]);
+  expect(got.hidden).toBe(2);
+  expect(largest(frame, 4)).toEqual({ frame, hidden: 0 });
 });
 
 describe("append", () => {

@@ -34,8 +34,8 @@ export function frameOf(
 ): Frame {
   const count = Math.floor((grid.to - grid.from) / grid.step) + 1;
   const t = Array.from({ length: count }, (_, i) => grid.from + i * grid.step);
-  const lines = measures.flatMap((measure, m) =>
-    (results[m] ?? []).map((series): Line => {
+  const lines = measures.flatMap((measure, m) => {
+    const ofMeasure = (results[m] ?? []).map((series): Line => {
       const v = new Array<number | null>(count).fill(null);
       series.t.forEach((time, i) => {
         const at = Math.round((time - grid.from) / grid.step);
@@ -43,9 +43,26 @@ export function frameOf(
       });
       const labels = pick(series.labels, measure.by);
       return { key: lineKey(m, measure.by, labels), name: measure.name(labels), v };
-    }),
-  );
+    });
+    return ofMeasure.sort((a, b) => compareNames(a.name, b.name, measure.order ?? []));
+  });
   return { t, lines };
+}
+
+const collator = new Intl.Collator("en", { numeric: true });
+
+function compareNames(a: string, b: string, order: readonly string[]): number {
+  const place = (name: string) => (order.includes(name) ? order.indexOf(name) : order.length);
+  return place(a) - place(b) || collator.compare(a, b);
+}
+
+/** Keeps the lines that reach furthest from zero, and says how many were left out. */
+export function largest(frame: Frame, count: number): { frame: Frame; hidden: number } {
+  if (frame.lines.length <= count) return { frame, hidden: 0 };
+  const peak = (line: Line) => line.v.reduce<number>((max, v) => Math.max(max, Math.abs(v ?? 0)), 0);
+  const ranked = frame.lines.map((line) => ({ line, peak: peak(line) })).sort((a, b) => b.peak - a.peak);
+  const kept = new Set(ranked.slice(0, count).map((r) => r.line));
+  return { frame: { t: frame.t, lines: frame.lines.filter((l) => kept.has(l)) }, hidden: frame.lines.length - count };
 }
 
 /** Returns the value as it is drawn: null for what is no number. */

@@ -1,9 +1,10 @@
 import { expect, it } from "vitest";
-import { rangeQuery, selector, windowOf, type Measure } from "./measure";
+import { isOf, rangeQuery, selector, windowOf, type Measure } from "./measure";
+import { differs, equals } from "./promql";
 
 const cpu: Measure = {
   metric: "system_cpu_time_seconds_total",
-  where: ['cpu_mode!="idle"'],
+  where: [differs("cpu_mode", "idle")],
   kind: "counter",
   aggregate: "avg",
   by: ["cpu_mode"],
@@ -16,10 +17,10 @@ const space: Measure = {
   aggregate: "max",
   by: ["mount", "device"],
   interval: 60_000,
-  shareOf: { metric: "size", where: ['type!="tmpfs"'] },
+  shareOf: { metric: "size", where: [differs("type", "tmpfs")] },
   name: (l) => l.mount ?? "",
 };
-const of = 'host_name="a"';
+const of = [equals("host_name", "a")];
 
 it("writes selectors", () => {
   expect(selector(cpu, of)).toBe('system_cpu_time_seconds_total{host_name="a",cpu_mode!="idle"}');
@@ -42,4 +43,10 @@ it("averages gauges between points that are far apart", () => {
   expect(rangeQuery(threads, of, 60_000)).toBe('sum(threads{host_name="a"})');
   expect(rangeQuery(threads, of, 120_000)).toBe('sum(avg_over_time(threads{host_name="a"}[2m]))');
   expect(windowOf(threads, 120_000)).toBe(120_000);
+});
+
+it("knows its series", () => {
+  expect(isOf(cpu, { __name__: "system_cpu_time_seconds_total", cpu_mode: "user" })).toBe(true);
+  expect(isOf(cpu, { __name__: "system_cpu_time_seconds_total", cpu_mode: "idle" })).toBe(false);
+  expect(isOf(cpu, { __name__: "other", cpu_mode: "user" })).toBe(false);
 });

@@ -1,10 +1,60 @@
 // Writing PromQL: everything that puts outside text into a query goes through
 // here, so that no host name can change what a query means.
 
+import type { Labels } from "./labels";
+
+/** A condition on a label of a series. */
+export interface Matcher {
+  label: string;
+  op: "=" | "!=" | "=~" | "!~";
+  value: string;
+}
+
 /** The labels that name a host's series. */
 export interface HostLabels {
   hostName: string;
   hostId: string;
+}
+
+/** Returns the matcher label="value". */
+export function equals(label: string, value: string): Matcher {
+  return { label, op: "=", value };
+}
+
+/** Returns the matcher label!="value". */
+export function differs(label: string, value: string): Matcher {
+  return { label, op: "!=", value };
+}
+
+/** Returns the matcher that accepts any of the values. */
+export function oneOf(label: string, values: readonly string[]): Matcher {
+  const [only] = values;
+  if (values.length === 1 && only !== undefined) return equals(label, only);
+  return { label, op: "=~", value: values.map(escapeRegExp).join("|") };
+}
+
+/**
+ * Returns the matchers of one host's own series. A host without a machine id
+ * matches series without the label.
+ */
+export function ofHost(host: HostLabels): Matcher[] {
+  return [equals("host_name", host.hostName), equals("host_id", host.hostId)];
+}
+
+/** Writes a selector from a metric name and matchers. */
+export function select(metric: string, matchers: readonly Matcher[]): string {
+  const list = matchers.map((m) => `${m.label}${m.op}${quote(m.value)}`).join(",");
+  return list === "" ? metric : `${metric}{${list}}`;
+}
+
+/** Tells whether a series with the labels meets all conditions, as PromQL would. */
+export function accepts(matchers: readonly Matcher[], labels: Labels): boolean {
+  return matchers.every((m) => {
+    const value = labels[m.label] ?? "";
+    const regexp = m.op === "=~" || m.op === "!~";
+    const equal = regexp ? new RegExp(`^(?:${m.value})$`, "s").test(value) : value === m.value;
+    return equal === (m.op === "=" || m.op === "=~");
+  });
 }
 
 /** Writes a string literal. */
@@ -15,32 +65,6 @@ export function quote(text: string): string {
 /** Escapes text for a regular expression that is to match it literally. */
 export function escapeRegExp(text: string): string {
   return text.replace(/[\\^$.|?*+()[\]{}]/g, "\\$&");
-}
-
-/** Writes the matcher label="value". */
-export function equals(label: string, value: string): string {
-  return `${label}=${quote(value)}`;
-}
-
-/** Writes the matcher that accepts any of the values. */
-export function oneOf(label: string, values: readonly string[]): string {
-  const [only] = values;
-  if (values.length === 1 && only !== undefined) return equals(label, only);
-  return `${label}=~${quote(values.map(escapeRegExp).join("|"))}`;
-}
-
-/** Writes a selector from a metric name and matchers; empty ones are left out. */
-export function select(metric: string, ...matchers: string[]): string {
-  const list = matchers.filter((m) => m !== "").join(",");
-  return list === "" ? metric : `${metric}{${list}}`;
-}
-
-/**
- * Writes the matchers of one host's own series. A host without a machine id
- * matches series without the label.
- */
-export function ofHost(host: HostLabels): string {
-  return `${equals("host_name", host.hostName)},${equals("host_id", host.hostId)}`;
 }
 
 /** Writes a duration of whole milliseconds. */

@@ -1,0 +1,19 @@
+import Alert from "@mui/material/Alert";
+import Snackbar from "@mui/material/Snackbar";
+import { reach } from "../api/reach";
+import { formatMoment } from "../lib/format";
+import { useStore } from "../lib/store";
+
+/** Says over every page, moving nothing on it, that the server does not answer. */
+export function ConnectionNotice() {
+  const state = useStore(reach);
+  if (state.ok) return null;
+  return (
+    <Snackbar open anchorOrigin={{ vertical: "bottom", horizontal: "center" }}>
+      <Alert severity="error" variant="filled" role="alert">
+        The server does not answer since {formatMoment(state.since, Date.now())}. What you see is from before; the page
+        goes on by itself when the server is back.
+      </Alert>
+    </Snackbar>
+  );
+}

@@ -1,0 +1,16 @@
+import Link from "@mui/material/Link";
+import { Link as RouterLink, useLocation } from "react-router";
+import { Notice } from "../components/Notice";
+
+/** Stands for an address that is no page. */
+export function NotFoundPage() {
+  const { pathname } = useLocation();
+  return (
+    <Notice title="There is no such page" minHeight="60vh">
+      Nothing is at <code>{pathname}</code>.{" "}
+      <Link component={RouterLink} to="/hosts">
+        Go to the hosts
+      </Link>
+    </Notice>
+  );
+}

@@ -1,0 +1,132 @@
+import Box from "@mui/material/Box";
+import Skeleton from "@mui/material/Skeleton";
+import { useCallback, useMemo, useRef, type ReactNode } from "react";
+import { formatMoment, formatValue } from "../../lib/format";
+import { nearest, type Frame } from "../../lib/frame";
+import { useStore } from "../../lib/store";
+import { useChartColors } from "../useScheme";
+import { useCursor } from "./cursor";
+import { Legend } from "./Legend";
+import { chartOption, GRID, type ChartLook } from "./option";
+import { useCursorMoves } from "./useCursorMoves";
+import { useECharts } from "./useECharts";
+import { useWidth } from "./useWidth";
+
+export const CHART_HEIGHT = 168;
+
+interface Props {
+  label: string;
+  /** undefined while it is loaded. */
+  frame: Frame | undefined;
+  span: { from: number; to: number };
+  look: ChartLook;
+  legendRows: number;
+  /** Lines that are not drawn, because there are too many. */
+  hidden?: number;
+  /** Stands over the empty axes: why there is nothing to see. */
+  message?: ReactNode;
+  /** Called with the span that was marked with the mouse. */
+  onZoom?: (from: number, to: number) => void;
+}
+
+/**
+ * Lines over time. Its cursor is that of all charts of the page and moves by mouse
+ * and by arrow keys; the legend shows the values there.
+ */
+export function TimeChart({ label, frame, span, look, legendRows, hidden = 0, message, onZoom }: Props) {
+  const colors = useChartColors();
+  const cursor = useCursor();
+  const at = useStore(cursor);
+  const box = useRef<HTMLDivElement>(null);
+  const canvas = useRef<HTMLDivElement>(null);
+  const width = useWidth(box);
+  const colorOf = useCallback(
+    (i: number) => {
+      const faint = look.faint?.includes(frame?.lines[i]?.name ?? "") ?? false;
+      return (faint ? colors.grid : colors.series[i % colors.series.length]) ?? colors.axis;
+    },
+    [colors, frame, look],
+  );
+  const option = useMemo(
+    () => (frame && width > 0 ? chartOption(frame, span, look, colorOf, colors, width) : undefined),
+    [frame, span, look, colorOf, colors, width],
+  );
+  useECharts(canvas, option);
+  const { handlers, marked } = useCursorMoves(box, cursor, frame?.t ?? noTimes, span, onZoom);
+
+  const x = (t: number) => GRID.left + ((t - span.from) / (span.to - span.from)) * (width - GRID.left - GRID.right);
+  const shown = at !== undefined && at >= span.from && at <= span.to ? at : undefined;
+  return (
+    <>
+      <Box
+        ref={box}
+        role="slider"
+        tabIndex={0}
+        aria-label={`${label}: moment`}
+        aria-valuemin={span.from}
+        aria-valuemax={span.to}
+        aria-valuenow={shown ?? span.to}
+        aria-valuetext={describe(frame, shown, span.to, look)}
+        aria-busy={frame === undefined}
+        {...handlers}
+        sx={{ position: "relative", height: CHART_HEIGHT, touchAction: "pan-y", userSelect: "none", cursor: onZoom ? "crosshair" : "default" }}
+      >
+        <Box ref={canvas} sx={{ position: "absolute", inset: 0 }} />
+        {!frame && !message && (
+          <Skeleton variant="rounded" sx={{ position: "absolute", left: GRID.left, right: GRID.right, top: GRID.top, bottom: GRID.bottom, height: "auto" }} />
+        )}
+        {message !== undefined && (
+          <Box sx={{ position: "absolute", inset: 0, display: "flex", alignItems: "center", justifyContent: "center" }}>{message}</Box>
+        )}
+        {shown !== undefined && (
+          <>
+            <Box aria-hidden sx={{ ...overlay, left: x(shown), width: "1px", bgcolor: "text.secondary", opacity: 0.6 }} />
+            <CursorTime x={x(shown)} width={width} text={formatMoment(shown, span.to)} />
+          </>
+        )}
+        {marked && (
+          <Box aria-hidden sx={{ ...overlay, left: x(marked.from), width: x(marked.to) - x(marked.from), bgcolor: "primary.main", opacity: 0.15 }} />
+        )}
+      </Box>
+      <Legend frame={frame ?? noFrame} unit={look.unit} colorOf={colorOf} at={shown} rows={legendRows} hidden={hidden} />
+    </>
+  );
+}
+
+const noTimes: readonly number[] = [];
+const noFrame: Frame = { t: [], lines: [] };
+const overlay = { position: "absolute", top: GRID.top, bottom: GRID.bottom, pointerEvents: "none" } as const;
+
+function CursorTime({ x, width, text }: { x: number; width: number; text: string }) {
+  const right = x > width / 2;
+  return (
+    <Box
+      aria-hidden
+      sx={{
+        position: "absolute",
+        bottom: 2,
+        left: right ? undefined : x + 4,
+        right: right ? width - x + 4 : undefined,
+        px: 0.5,
+        borderRadius: 0.5,
+        bgcolor: "background.paper",
+        color: "text.primary",
+        fontSize: 11,
+        pointerEvents: "none",
+      }}
+    >
+      {text}
+    </Box>
+  );
+}
+
+function describe(frame: Frame | undefined, at: number | undefined, end: number, look: ChartLook): string {
+  if (!frame) return "loading";
+  const index = nearest(frame.t, at ?? end);
+  if (index < 0) return "no data";
+  const values = frame.lines.map((line) => {
+    const v = line.v[index];
+    return `${line.name} ${v === null || v === undefined ? "no value" : formatValue(Math.abs(v), look.unit)}`;
+  });
+  return `${formatMoment(frame.t[index] ?? 0, end)}: ${values.join(", ")}`;
+}

@@ -1,0 +1,117 @@
+import Box from "@mui/material/Box";
+import Typography from "@mui/material/Typography";
+import { useMemo } from "react";
+import { useLocation, useNavigate, useSearchParams } from "react-router";
+import { messageOf } from "../../api/errors";
+import type { Agent } from "../../api/schema";
+import { Notice } from "../../components/Notice";
+import { SearchField } from "../../components/SearchField";
+import { formatCount } from "../../lib/format";
+import { useNow } from "../../lib/useNow";
+import { usePageTitle } from "../../lib/usePageTitle";
+import { EnrolHelp } from "./EnrolHelp";
+import { HostsTable } from "./HostsTable";
+import { parseView, sortBy, sortRows, writeView, type ListView } from "./list-view";
+import { Pager } from "./Pager";
+import { hostKey, useAgents, useHostValues, useTrends, type HostRow } from "./useHostList";
+
+const none: readonly Agent[] = [];
+
+// The tokens of the pages before this one; the URL holds only this page's.
+interface History {
+  before?: string[];
+}
+
+/** All hosts, as far as they fit on a page. */
+export function HostsPage() {
+  usePageTitle("Hosts");
+  const [params] = useSearchParams();
+  const navigate = useNavigate();
+  const before = (useLocation().state as History | null)?.before ?? [];
+  const view = useMemo(() => parseView(params), [params]);
+  const show = (next: ListView, history: string[] = [], replace = false) =>
+    void navigate({ search: writeView(next).toString() }, { state: { before: history }, replace });
+  const first = { token: "", page: 0 };
+
+  const list = useAgents(view);
+  const agents = list.data?.agents ?? none;
+  const rows = useRows(agents, view);
+  const now = useNow(5000);
+  const total = list.data?.totalSize ?? 0;
+  const next = list.data?.nextPageToken;
+  const partly = total > agents.length && view.sort !== "name";
+
+  return (
+    <>
+      <Box sx={{ display: "flex", flexWrap: "wrap", alignItems: "center", gap: 1.5, mb: 1.5 }}>
+        <Typography variant="h1">Hosts</Typography>
+        <Typography color="text.secondary" role="status" sx={{ minWidth: 90 }}>
+          {list.data && `${formatCount(total)}${view.q ? " found" : ""}`}
+        </Typography>
+        <Box sx={{ ml: "auto" }}>
+          <SearchField
+            label="Filter by host name"
+            value={view.q}
+            onChange={(q) => show({ ...view, ...first, q }, [], true)}
+          />
+        </Box>
+      </Box>
+      {list.isError && !list.data ? (
+        <Notice alert title="The hosts could not be loaded" minHeight={320} action={{ label: "Try again", run: () => void list.refetch() }}>
+          {messageOf(list.error)}
+        </Notice>
+      ) : list.data && agents.length === 0 ? (
+        <NothingFound view={view} onClear={() => show({ ...view, ...first, q: "" })} />
+      ) : (
+        <>
+          <HostsTable
+            rows={list.data && rows}
+            view={view}
+            now={now}
+            dimmed={list.isPlaceholderData}
+            onSort={(key) => show(sortBy(view, key), before, true)}
+          />
+          <Pager
+            page={view.page}
+            size={view.size}
+            shown={agents.length}
+            total={total}
+            onPrevious={
+              view.token === ""
+                ? undefined
+                : () => show({ ...view, token: before.at(-1) ?? "", page: before.length === 0 ? 0 : view.page - 1 }, before.slice(0, -1))
+            }
+            onNext={next ? () => show({ ...view, token: next, page: view.page + 1 }, [...before, view.token]) : undefined}
+            onSize={(size) => show({ ...view, ...first, size })}
+          />
+          {partly && (
+            <Typography variant="caption" color="text.secondary">
+              The server lists hosts by name; the other columns sort the hosts of this page.
+            </Typography>
+          )}
+        </>
+      )}
+    </>
+  );
+}
+
+function useRows(agents: readonly Agent[], view: ListView): HostRow[] {
+  const values = useHostValues(agents).data;
+  const trends = useTrends(agents).data;
+  return useMemo(() => {
+    const rows = agents.map((agent) => {
+      const key = hostKey(agent);
+      return { agent, values: values?.get(key) ?? {}, trend: trends?.get(key) ?? [] };
+    });
+    return sortRows(rows, view);
+  }, [agents, values, trends, view]);
+}
+
+function NothingFound({ view, onClear }: { view: ListView; onClear: () => void }) {
+  if (view.q === "" && view.token === "") return <EnrolHelp />;
+  return (
+    <Notice title="No host found" minHeight={320} action={{ label: "Show all hosts", run: onClear }}>
+      {view.q ? `No host's name contains “${view.q}”.` : "This page of the list is empty by now."}
+    </Notice>
+  );
+}

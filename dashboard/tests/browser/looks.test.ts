@@ -1,0 +1,46 @@
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startMock, type Mock } from "../mock/server";
+import { barriers, openPage, shoot, startBrowser } from "./browser";
+
+const views = [
+  { name: "desktop-light", colorScheme: "light", viewport: { width: 1440, height: 900 } },
+  { name: "desktop-dark", colorScheme: "dark", viewport: { width: 1440, height: 900 } },
+  { name: "narrow-light", colorScheme: "light", viewport: { width: 390, height: 844 } },
+  { name: "narrow-dark", colorScheme: "dark", viewport: { width: 390, height: 844 } },
+] as const;
+
+const pages = [
+  { name: "hosts", path: "/hosts", ready: "text=web-00000.example" },
+  { name: "host", path: "/hosts/agent-1", ready: '[data-panel="cpu"] canvas' },
+  { name: "platform", path: "/platform", ready: "text=Every part can do its work" },
+];
+
+describe("the pages", () => {
+  let browser: Browser;
+  let mock: Mock;
+  beforeAll(async () => {
+    [browser, mock] = await Promise.all([startBrowser(), startMock({ agents: 40 })]);
+  });
+  afterAll(async () => {
+    await browser.close();
+    await mock.close();
+  });
+
+  for (const view of views) {
+    for (const { name, path, ready } of pages) {
+      it(`${name}, ${view.name}: no errors, no barriers, nothing wider than the screen`, async () => {
+        const { page, errors } = await openPage(browser, view);
+        await page.goto(mock.url + path);
+        await page.waitForSelector(ready);
+        await page.waitForTimeout(1500);
+        await shoot(page, `${name}-${view.name}`, name === "host");
+        expect(await barriers(page)).toEqual([]);
+        const width = await page.evaluate(() => document.documentElement.scrollWidth);
+        expect(width).toBeLessThanOrEqual(view.viewport.width);
+        expect(errors).toEqual([]);
+        await page.context().close();
+      });
+    }
+  }
+});
