@@ -52,7 +52,11 @@ func damaged(err error) bool {
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT:
 		return true
 	}
-	return e.Code() == sqlite3.SQLITE_IOERR_SHORT_READ
+	switch e.Code() { // the disk cannot give back what it was given
+	case sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS, sqlite3.SQLITE_IOERR_IN_PAGE:
+		return true
+	}
+	return false
 }
 
 // openOrReplace opens the file and sets a damaged one aside.

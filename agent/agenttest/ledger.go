@@ -1,0 +1,120 @@
+package agenttest
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"sort"
+	"strings"
+
+	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
+)
+
+// Sample is one value that the server kept.
+type Sample struct {
+	Series string // name{label="value",…}, labels sorted
+	Time   int64  // Unix ms
+}
+
+// ledger is what the server kept: once each, however often it came.
+type ledger struct {
+	samples   map[Sample]uint64            // bits of the value
+	sequences map[string]map[uint64]string // by spool: what each number stood for
+	order     []Arrival
+}
+
+// Arrival is a batch as it was kept.
+type Arrival struct {
+	Sequence uint64
+	Backlog  bool
+	Samples  int
+}
+
+func newLedger() ledger {
+	return ledger{samples: map[Sample]uint64{}, sequences: map[string]map[uint64]string{}}
+}
+
+// dictionary are the definitions of one stream.
+type dictionary struct {
+	schemas  map[uint32]*ingestv1.SchemaDefinition
+	entities map[uint32]*ingestv1.EntityDefinition
+}
+
+func newDictionary() *dictionary {
+	return &dictionary{schemas: map[uint32]*ingestv1.SchemaDefinition{}, entities: map[uint32]*ingestv1.EntityDefinition{}}
+}
+
+// learn takes the batch's definitions; every frame must be described by then.
+func (d *dictionary) learn(b *ingestv1.Batch) error {
+	for _, s := range b.GetSchemas() {
+		d.schemas[s.GetId()] = s
+	}
+	for _, e := range b.GetEntities() {
+		d.entities[e.GetId()] = e
+	}
+	for i, f := range b.GetFrames() {
+		s, e := d.schemas[f.GetSchema()], d.entities[f.GetEntity()]
+		switch {
+		case s == nil:
+			return fmt.Errorf("frame %d: schema %d was not defined on this stream", i, f.GetSchema())
+		case e == nil:
+			return fmt.Errorf("frame %d: entity %d was not defined on this stream", i, f.GetEntity())
+		case len(s.GetColumns()) != len(f.GetValues()):
+			return fmt.Errorf("frame %d: %d values for %d columns", i, len(f.GetValues()), len(s.GetColumns()))
+		}
+	}
+	return nil
+}
+
+func (d *dictionary) series(f *ingestv1.Frame, column int) string {
+	c := d.schemas[f.GetSchema()].GetColumns()[column]
+	var labels []string
+	for _, ls := range [][]*ingestv1.Label{c.GetLabels(), d.entities[f.GetEntity()].GetLabels()} {
+		for _, l := range ls {
+			labels = append(labels, fmt.Sprintf("%s=%q", l.GetName(), l.GetValue()))
+		}
+	}
+	sort.Strings(labels)
+	return c.GetName() + "{" + strings.Join(labels, ",") + "}"
+}
+
+// keep takes a batch in. A number that stood for something else before is a
+// failure of the test.
+func (s *Server) keep(c *conversation, b *ingestv1.Batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var content strings.Builder
+	samples := 0
+	for _, f := range b.GetFrames() {
+		for i, v := range f.GetValues() {
+			key := Sample{c.known.series(f, i), f.GetTimestampMs()}
+			s.ledger.samples[key] = math.Float64bits(v)
+			samples++
+			fmt.Fprintf(&content, "%s %d %x\n", key.Series, key.Time, math.Float64bits(v))
+		}
+	}
+	seen := s.ledger.sequences[c.spool]
+	if seen == nil {
+		seen = map[uint64]string{}
+		s.ledger.sequences[c.spool] = seen
+	}
+	if before, ok := seen[b.GetSequence()]; ok && before != content.String() {
+		s.t.Errorf("sequence %d of spool %s was used for two different batches", b.GetSequence(), c.spool)
+	}
+	seen[b.GetSequence()] = content.String()
+	s.ledger.order = append(s.ledger.order, Arrival{b.GetSequence(), b.GetBacklog(), samples})
+}
+
+// Samples returns what was kept, with the bits of the values.
+func (s *Server) Samples() map[Sample]uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.ledger.samples)
+}
+
+// Arrivals returns the batches in the order in which they were kept.
+func (s *Server) Arrivals() []Arrival {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]Arrival(nil), s.ledger.order...)
+}

@@ -1,0 +1,138 @@
+package agenttest
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
+)
+
+// Stream implements the ingest service.
+func (s *Server) Stream(stream grpc.BidiStreamingServer[ingestv1.StreamRequest, ingestv1.StreamResponse]) error {
+	leaf, err := s.agent(stream.Context())
+	if err != nil {
+		return err
+	}
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	hello := first.GetHello()
+	if hello == nil {
+		s.t.Error("the first message of a stream is no hello")
+		return status.Error(codes.InvalidArgument, "hello first")
+	}
+	s.mu.Lock()
+	s.hellos = append(s.hellos, hello)
+	s.serials[leaf.SerialNumber.String()] = true
+	b := s.behaviour
+	s.mu.Unlock()
+	if b.OnHello != nil {
+		if err := b.OnHello(hello); err != nil {
+			return err
+		}
+	}
+	if err := s.welcome(stream, hello, b); err != nil {
+		return err
+	}
+	c := &conversation{s: s, stream: stream, spool: hello.GetSpoolId(), known: newDictionary()}
+	defer c.delayed.Wait()
+	return c.run()
+}
+
+func (s *Server) welcome(stream grpc.BidiStreamingServer[ingestv1.StreamRequest, ingestv1.StreamResponse], hello *ingestv1.Hello, b Behaviour) error {
+	s.mu.Lock()
+	// A copy comes back two behind what was given out.
+	if got := hello.GetConnectCounter(); got+1 < s.counter {
+		s.mu.Unlock()
+		return Denied("identity_cloned", fmt.Sprintf("the agent comes with counter %d, %d was given out", got, s.counter))
+	}
+	s.counter++
+	counter := s.counter
+	s.mu.Unlock()
+	w := &ingestv1.Welcome{ConnectCounter: counter, ClockMs: time.Now().UnixMilli(), Window: b.Window, MaxBatchBytes: b.MaxBatchBytes}
+	if w.Window == 0 {
+		w.Window = 64
+	}
+	if w.MaxBatchBytes == 0 {
+		w.MaxBatchBytes = 1 << 20
+	}
+	return stream.Send(&ingestv1.StreamResponse{Message: &ingestv1.StreamResponse_Welcome{Welcome: w}})
+}
+
+// conversation is one stream.
+type conversation struct {
+	s       *Server
+	stream  grpc.BidiStreamingServer[ingestv1.StreamRequest, ingestv1.StreamResponse]
+	spool   string
+	known   *dictionary
+	delayed sync.WaitGroup
+	sending sync.Mutex // a stream takes one send at a time
+}
+
+func (c *conversation) run() error {
+	for {
+		m, err := c.stream.Recv()
+		if err != nil {
+			return nil //nolint:nilerr // the agent went; that is no failure of the fake
+		}
+		b := m.GetBatch()
+		if b == nil {
+			c.s.t.Error("a message of a stream is no batch")
+			continue
+		}
+		c.s.mu.Lock()
+		behaviour := c.s.behaviour
+		c.s.mu.Unlock()
+		answer := Accept
+		if behaviour.OnBatch != nil {
+			answer = behaviour.OnBatch(b)
+		}
+		if err := c.known.learn(b); err != nil {
+			c.s.t.Errorf("batch %d: %v", b.GetSequence(), err)
+		}
+		if answer.Drop {
+			return status.Error(codes.Unavailable, "the connection is cut")
+		}
+		if answer.Delay > 0 {
+			c.delayed.Go(func() {
+				select {
+				case <-time.After(answer.Delay):
+					c.answer(b, answer, behaviour)
+				case <-c.stream.Context().Done():
+				}
+			})
+			continue
+		}
+		c.answer(b, answer, behaviour)
+	}
+}
+
+func (c *conversation) answer(b *ingestv1.Batch, a Answer, behaviour Behaviour) {
+	if a.Hold {
+		return
+	}
+	ack := &ingestv1.Ack{ClockMs: time.Now().UnixMilli(), SkewMs: behaviour.SkewMS}
+	if a.Refusal != nil {
+		a.Refusal.Sequence = b.GetSequence()
+		ack.Refusals = []*ingestv1.Refusal{a.Refusal}
+	}
+	if a.Refusal == nil || !a.Refusal.GetRetryable() && !a.SkipAck {
+		c.s.keep(c, b)
+		ack.Ranges = []*ingestv1.SequenceRange{{First: b.GetSequence(), Last: b.GetSequence()}}
+	}
+	if a.Overclaim {
+		ack.Ranges = []*ingestv1.SequenceRange{{First: 0, Last: 1<<64 - 1}}
+	}
+	if a.Lose {
+		return
+	}
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	_ = c.stream.Send(&ingestv1.StreamResponse{Message: &ingestv1.StreamResponse_Ack{Ack: ack}}) // the agent may be gone
+}
