@@ -167,7 +167,7 @@ func (s *sender) introduce(labels metric.Labels) (uint32, error) {
 		return 0, fault.New(fault.Invalid, "live_too_many_series",
 			"the watch covers more than %d series; that is the limit, set by live.max_series; narrow its selectors", s.hub.cfg.MaxSeries)
 	}
-	ref := uint32(len(known) + 1) //nolint:gosec // bounded by MaxSeries
+	ref := uint32(len(known) + 1)
 	known[key] = ref
 	text := make(map[string]string, len(labels))
 	for _, l := range labels {

@@ -46,9 +46,8 @@ type watch struct {
 	selectors []query.Selector
 	ready     chan struct{} // holds a token when the buffer has something
 
-	mu      sync.Mutex // guards the following
-	hits    map[pair]*hit
-	misses  map[pair]struct{}
+	mu      sync.Mutex                  // guards the following
+	judged  map[pair]*hit               // nil for a pair that is not wanted
 	foreign map[*metric.Schema]struct{} // schemas without any wanted column
 	buffer  buffer
 	spare   buffer // emptied, to be used next
@@ -59,7 +58,7 @@ type watch struct {
 func newWatch(cfg *Config, selectors []query.Selector) *watch {
 	return &watch{
 		cfg: cfg, selectors: selectors, ready: make(chan struct{}, 1),
-		hits: map[pair]*hit{}, misses: map[pair]struct{}{}, foreign: map[*metric.Schema]struct{}{},
+		judged: map[pair]*hit{}, foreign: map[*metric.Schema]struct{}{},
 		series: map[string]uint32{},
 	}
 }
@@ -68,8 +67,8 @@ func newWatch(cfg *Config, selectors []query.Selector) *watch {
 func (w *watch) offer(p pair, t int64, values []float64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	h := w.hits[p]
-	if h == nil && w.unwanted(p) {
+	h, known := w.known(p)
+	if known && h == nil {
 		return
 	}
 	wanted := len(values)
@@ -87,12 +86,13 @@ func (w *watch) offer(p pair, t int64, values []float64) {
 	}
 }
 
-func (w *watch) unwanted(p pair) bool {
+// known returns the judgement on a pair, if there is one.
+func (w *watch) known(p pair) (h *hit, known bool) {
 	if _, foreign := w.foreign[p.schema]; foreign {
-		return true
+		return nil, true
 	}
-	_, miss := w.misses[p]
-	return miss
+	h, known = w.judged[p]
+	return h, known
 }
 
 func (w *watch) take(p pair, h *hit, t int64, values []float64) {
@@ -139,9 +139,9 @@ func (w *watch) swap() buffer {
 // judge returns what the watch wants of the pair, nil for nothing, and remembers it.
 func (w *watch) judge(p pair) *hit {
 	w.mu.Lock()
-	h, unwanted := w.hits[p], w.unwanted(p)
+	h, known := w.known(p)
 	w.mu.Unlock()
-	if h != nil || unwanted {
+	if known {
 		return h
 	}
 	columns, foreign := w.match(p)
@@ -157,13 +157,10 @@ func (w *watch) judge(p pair) *hit {
 func (w *watch) remember(p pair, h *hit, foreign bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	switch {
-	case h != nil:
-		remember(w.hits, p, h, w.cfg.MaxJudged)
-	case foreign:
+	if foreign {
 		remember(w.foreign, p.schema, struct{}{}, w.cfg.MaxJudged)
-	default:
-		remember(w.misses, p, struct{}{}, w.cfg.MaxJudged)
+	} else {
+		remember(w.judged, p, h, w.cfg.MaxJudged)
 	}
 }
 

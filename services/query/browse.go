@@ -46,7 +46,7 @@ func (s *Service) browse(ctx context.Context, kind string, sc scope, do func(con
 	defer a.Close()
 	return s.guard(ctx, kind, sc.text, func() error {
 		return s.inTurn(ctx, a, 0, func(ctx context.Context) error {
-			q, err := s.queryable(ctx).Querier(timestamp.FromTime(sc.start), timestamp.FromTime(sc.end))
+			q, err := s.queryable(ctx, 1).Querier(timestamp.FromTime(sc.start), timestamp.FromTime(sc.end))
 			if err != nil {
 				return err
 			}

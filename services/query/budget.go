@@ -3,11 +3,28 @@ package query
 import "github.com/esolutions/esmon/services/fault"
 
 // budget counts what one query touches, over all its selectors. The engine bounds
-// the samples it holds itself; the budget bounds what is held beneath it. A query
-// is evaluated by one goroutine, so nothing is locked.
+// the samples it holds itself; the budget bounds what is held beneath it, and what
+// it sets aside for series that turn out to have few samples. A query is evaluated
+// by one goroutine, so nothing is locked.
 type budget struct {
 	maxSeries, series int
 	maxHeld, held     int // samples decoded and in reach of an iterator
+	maxRoom, steps    int // samples that room is made for; that many for each series
+}
+
+// How the engine makes room for a series: for a sample at each step, up to a bound.
+// Several times the allowed samples may be set aside, since memory that is never
+// written to costs less.
+const (
+	engineRoom = 5000
+	roomFactor = 5
+)
+
+func newBudget(cfg *Config, steps int64) *budget {
+	return &budget{
+		maxSeries: cfg.MaxSeries, maxHeld: cfg.MaxSamples,
+		maxRoom: roomFactor * cfg.MaxSamples, steps: int(min(steps, engineRoom)),
+	}
 }
 
 // left returns how many series may still be selected.
@@ -19,6 +36,10 @@ func (b *budget) addSeries(n int) error {
 	if b.series > b.maxSeries {
 		return fault.New(fault.Invalid, reasonSeries,
 			"the query touches more than %d series; that is the limit, set by query.max_series; narrow its selectors", b.maxSeries)
+	}
+	if b.steps > 1 && b.series*b.steps > b.maxRoom {
+		return fault.New(fault.Invalid, reasonSamples,
+			"the query touches %d series at %d or more steps, which is more than %d times the limit of %d samples, set by query.max_samples; ask for a longer step or fewer series", b.series, b.steps, roomFactor, b.maxHeld)
 	}
 	return nil
 }

@@ -23,7 +23,11 @@ func (s *Service) checkText(text string) error {
 	for _, pattern := range matcherPatterns(text) {
 		size += regexSize(pattern)
 	}
-	return s.checkRegexSize(size)
+	if size > s.cfg.MaxRegexSize {
+		return fault.New(fault.Invalid, reasonRegex,
+			"the regular expressions of the matchers have %d states; the limit is %d, set by query.max_regex_size; repeat less or split the query", size, s.cfg.MaxRegexSize)
+	}
+	return nil
 }
 
 // checkTexts refuses the selectors of one request.
@@ -42,31 +46,6 @@ func (s *Service) checkTexts(texts []string) error {
 		}
 	}
 	return nil
-}
-
-// checkExpr refuses regular expressions that are arguments of functions: those are
-// built when the query runs.
-func (s *Service) checkExpr(expr parser.Expr) error {
-	size := 0
-	parser.Inspect(expr, func(node parser.Node, _ []parser.Node) error {
-		call, ok := node.(*parser.Call)
-		if !ok || call.Func == nil || call.Func.Name != "label_replace" {
-			return nil
-		}
-		if pattern, ok := call.Args[len(call.Args)-1].(*parser.StringLiteral); ok {
-			size += regexSize(pattern.Val)
-		}
-		return nil
-	})
-	return s.checkRegexSize(size)
-}
-
-func (s *Service) checkRegexSize(size int) error {
-	if size <= s.cfg.MaxRegexSize {
-		return nil
-	}
-	return fault.New(fault.Invalid, reasonRegex,
-		"the regular expressions of the query have %d states; the limit is %d, set by query.max_regex_size; repeat less or split the query", size, s.cfg.MaxRegexSize)
 }
 
 // matcherPatterns returns the regular expressions of the matchers in an expression,
@@ -130,9 +109,6 @@ func (s *Service) parse(text string) (parser.Expr, error) {
 	expr, err := s.parser.ParseExpr(text)
 	if err != nil {
 		return nil, invalidParameter("query", err)
-	}
-	if err := s.checkExpr(expr); err != nil {
-		return nil, err
 	}
 	return expr, nil
 }

@@ -25,8 +25,16 @@ type Config struct {
 	MaxQueued int
 	// Bytes of an expression, and of all selectors of a request together.
 	MaxExprBytes int
-	// States that all regular expressions of a query may have together.
+	// States that the regular expressions of a query's matchers may have together.
 	MaxRegexSize int
+	// States that the regular expressions of label_replace may have together; they
+	// cannot be interrupted while they work through the series.
+	MaxReplaceRegexSize int
+	// Steps that the subqueries of a query may have together.
+	MaxSubquerySteps int
+	// Bytes that label_replace and label_join might make of a label's value, if
+	// every label in the database had a value of 1,024 bytes.
+	MaxLabelBytes int
 	// Step of a subquery that names none, such as max_over_time(x[1h:]).
 	SubqueryStep time.Duration
 	// Version of the platform, told to clients.
@@ -45,7 +53,12 @@ func DefaultConfig() Config {
 		MaxQueued:     64,
 		MaxExprBytes:  128 << 10,
 		MaxRegexSize:  150_000,
-		SubqueryStep:  time.Minute,
+
+		MaxReplaceRegexSize: 2_000,
+		MaxSubquerySteps:    1_000_000,
+		MaxLabelBytes:       32 << 10,
+
+		SubqueryStep: time.Minute,
 	}
 }
 
@@ -70,6 +83,9 @@ func (c *Config) Validate() error {
 		{"max_concurrent", c.MaxConcurrent},
 		{"max_expr_bytes", c.MaxExprBytes},
 		{"max_regex_size", c.MaxRegexSize},
+		{"max_replace_regex_size", c.MaxReplaceRegexSize},
+		{"max_subquery_steps", c.MaxSubquerySteps},
+		{"max_label_bytes", c.MaxLabelBytes},
 	} {
 		if n.value < 1 {
 			errs = append(errs, fmt.Errorf("%s: %d is no limit; give at least 1", n.name, n.value))

@@ -17,6 +17,7 @@ const (
 	reasonInvalid      = "query_invalid"  // malformed expression or parameter
 	reasonTooLong      = "query_too_long" // the text exceeds a limit
 	reasonRegex        = "query_regex_too_large"
+	reasonTooCostly    = "query_too_costly"
 	reasonFailed       = "query_failed" // well formed, but cannot be evaluated
 	reasonSeries       = "query_too_many_series"
 	reasonSamples      = "query_too_many_samples"
@@ -34,16 +35,17 @@ var promForms = map[string]struct {
 	errorType string
 	status    int
 }{
-	reasonInvalid:  {"bad_data", http.StatusBadRequest},
-	reasonTooLong:  {"bad_data", http.StatusBadRequest},
-	reasonRegex:    {"bad_data", http.StatusBadRequest},
-	reasonFailed:   {"execution", http.StatusUnprocessableEntity},
-	reasonSeries:   {"execution", http.StatusUnprocessableEntity},
-	reasonSamples:  {"execution", http.StatusUnprocessableEntity},
-	reasonTooMany:  {"too_many_requests", http.StatusTooManyRequests},
-	reasonTimeout:  {"timeout", http.StatusServiceUnavailable},
-	reasonCanceled: {"canceled", statusClientClosed},
-	reasonNotFound: {"not_found", http.StatusNotFound},
+	reasonInvalid:   {"bad_data", http.StatusBadRequest},
+	reasonTooLong:   {"bad_data", http.StatusBadRequest},
+	reasonRegex:     {"bad_data", http.StatusBadRequest},
+	reasonTooCostly: {"bad_data", http.StatusBadRequest},
+	reasonFailed:    {"execution", http.StatusUnprocessableEntity},
+	reasonSeries:    {"execution", http.StatusUnprocessableEntity},
+	reasonSamples:   {"execution", http.StatusUnprocessableEntity},
+	reasonTooMany:   {"too_many_requests", http.StatusTooManyRequests},
+	reasonTimeout:   {"timeout", http.StatusServiceUnavailable},
+	reasonCanceled:  {"canceled", statusClientClosed},
+	reasonNotFound:  {"not_found", http.StatusNotFound},
 }
 
 // invalidParameter is the error for a request's parameter that makes no sense,

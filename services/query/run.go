@@ -26,6 +26,7 @@ type job struct {
 	step       time.Duration
 	lookback   time.Duration // 0 for the configured one
 	timeout    time.Duration // of the request; 0 for none of its own
+	steps      int64         // of the job or its longest subquery; set by checkJob
 }
 
 func (j *job) kind() string {
@@ -111,7 +112,7 @@ func (s *Service) withDeadline(ctx context.Context, a *answer, own time.Duration
 }
 
 func (s *Service) evaluate(ctx context.Context, j job, a *answer) error {
-	query, err := s.build(ctx, s.queryable(ctx), j)
+	query, err := s.build(ctx, s.queryable(ctx, j.steps), j)
 	if err != nil {
 		return invalidParameter("query", err)
 	}
@@ -126,9 +127,10 @@ func (s *Service) evaluate(ctx context.Context, j job, a *answer) error {
 	return nil
 }
 
-// queryable returns the source for one request, with a budget of its own.
-func (s *Service) queryable(ctx context.Context) *queryable {
-	return &queryable{ctx: ctx, source: s.source, budget: &budget{maxSeries: s.cfg.MaxSeries, maxHeld: s.cfg.MaxSamples}}
+// queryable returns the source for one request of so many steps, with a budget of
+// its own.
+func (s *Service) queryable(ctx context.Context, steps int64) *queryable {
+	return &queryable{ctx: ctx, source: s.source, budget: newBudget(&s.cfg, steps)}
 }
 
 func (s *Service) build(ctx context.Context, q storage.Queryable, j job) (promql.Query, error) {
@@ -155,8 +157,11 @@ func (s *Service) checkJob(j *job) error {
 	if err := check(j); err != nil {
 		return err
 	}
-	_, err := s.parse(j.expr)
-	return err
+	expr, err := s.parse(j.expr)
+	if err != nil {
+		return err
+	}
+	return s.checkCost(expr, j)
 }
 
 func (*Service) checkInstant(j *job) error {

@@ -102,7 +102,7 @@ func (it *iterator) Next() chunkenc.ValueType {
 }
 
 // Seek implements [chunkenc.Iterator].
-func (it *iterator) Seek(t int64) chunkenc.ValueType { //nolint:govet // the signature is the interface's
+func (it *iterator) Seek(t int64) chunkenc.ValueType {
 	if !it.load() {
 		return chunkenc.ValNone
 	}
