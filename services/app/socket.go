@@ -90,6 +90,11 @@ func DialControl(ctx context.Context, dir string) (*grpc.ClientConn, error) {
 		return nil, explainDial(dir, err)
 	}
 	_ = probe.Close() // only to see that somebody listens
+	return controlClient(dir)
+}
+
+// controlClient returns a connection that is made when it is used.
+func controlClient(dir string) (*grpc.ClientConn, error) {
 	conn, err := grpc.NewClient("passthrough:///control",
 		grpc.WithTransportCredentials(insecure.NewCredentials()), // a socket that only its owner can open
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxAnswerBytes)),

@@ -57,12 +57,12 @@ func TestListIsReorderedNotShortened(t *testing.T) {
 func TestTLS12IsRefused(t *testing.T) {
 	t.Parallel()
 	ca := newAuthority(t)
-	old := &tls.Config{RootCAs: ca.roots(), ServerName: "localhost", Time: clock, MaxVersion: tls.VersionTLS12} //nolint:gosec // that is the point
+	old := &tls.Config{RootCAs: ca.roots(), ServerName: "localhost", Time: clock, MaxVersion: tls.VersionTLS12}
 	out := connect(t, mtls.ServerConfig(ca.options(ca.server(t))), old)
 	wantRefusal(t, "server", out.server, mtls.ReasonVersion)
 	wantRefusal(t, "client", out.client, mtls.ReasonVersion)
 
-	oldServer := &tls.Config{Certificates: []tls.Certificate{*ca.server(t)}, MaxVersion: tls.VersionTLS12} //nolint:gosec // that is the point
+	oldServer := &tls.Config{Certificates: []tls.Certificate{*ca.server(t)}, MaxVersion: tls.VersionTLS12}
 	out = connect(t, oldServer, mtls.ClientConfig(ca.options(ca.agent(t, "abc"))))
 	wantRefusal(t, "client", out.client, mtls.ReasonVersion)
 }
@@ -117,7 +117,7 @@ func play(ctx context.Context, words []string) error {
 
 func runHelper(t *testing.T, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this test's own binary
+	cmd := exec.CommandContext(t.Context(), os.Args[0])
 	cmd.Env = append(os.Environ(), helperEnv+"="+strings.Join(args, " "))
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
@@ -138,7 +138,7 @@ func dialFromAES(t *testing.T, server, client mtls.Cipher) (clientSays string, s
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // a test's listener
+	defer l.Close()
 	served := make(chan error, 1)
 	go func() {
 		_, err := serve(t.Context(), l, mtls.ServerConfig(o))

@@ -20,12 +20,20 @@ type leaf struct {
 	path  string // http.address
 	value reflect.Value
 	from  Place
+	decl  declaration
 }
 
 // section is a struct in the tree; the root's path is empty.
 type section struct {
 	path  string
 	value reflect.Value
+	decl  declaration
+}
+
+// declaration is the struct field that something was declared by.
+type declaration struct {
+	owner reflect.Type
+	field string
 }
 
 // Place is where a value came from; the zero Place is the default.
@@ -77,23 +85,23 @@ func (ps Problems) Error() string {
 // that is a mistake in the program.
 func New(cfg any) *Set {
 	s := &Set{}
-	s.walk("", reflect.ValueOf(cfg).Elem())
+	s.walk("", reflect.ValueOf(cfg).Elem(), declaration{})
 	return s
 }
 
-func (s *Set) walk(path string, v reflect.Value) {
-	s.sections = append(s.sections, section{path, v})
+func (s *Set) walk(path string, v reflect.Value, decl declaration) {
+	s.sections = append(s.sections, section{path, v, decl})
 	for i := range v.NumField() {
 		name, ok := settingName(v.Type().Field(i))
 		if !ok {
 			continue
 		}
-		p := join(path, name)
+		p, d := join(path, name), declaration{v.Type(), v.Type().Field(i).Name}
 		switch f := v.Field(i); {
 		case isLeaf(f.Type()):
-			s.leaves = append(s.leaves, &leaf{path: p, value: f})
+			s.leaves = append(s.leaves, &leaf{path: p, value: f, decl: d})
 		case f.Kind() == reflect.Struct:
-			s.walk(p, f)
+			s.walk(p, f, d)
 		default:
 			panic(fmt.Sprintf("settings: %s has type %s, which no setting can have", p, f.Type()))
 		}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -217,4 +218,22 @@ func FuzzYAML(f *testing.F) {
 			t.Error("validation was passed by")
 		}
 	})
+}
+
+func TestDescribe(t *testing.T) {
+	t.Parallel()
+	c := defaults()
+	c.HTTP.LimitBytes, c.HTTP.Timeout, c.HTTP.Key, c.Store.Keep = 64<<20, 90*time.Minute, "hunter2", 30*24*time.Hour
+	var got []string
+	for _, d := range settings.New(&c).Describe() {
+		got = append(got, fmt.Sprintf("%s=%s %s", d.Path, d.Value, d.Field))
+	}
+	want := []string{
+		"= ", "data_dir=./data DataDir", "http= HTTP", "http.address=127.0.0.1:8080 Address", "http.timeout=1h30m Timeout",
+		"http.max_conns=10 MaxConns", "http.limit_bytes=64MiB LimitBytes", "http.small_bytes=0 SmallBytes", "http.ratio=0 Ratio",
+		"http.names=[] Names", "http.tags={} Tags", "http.key=*** Key", "http.enabled=false On", "store= Store", "store.keep=30d Keep",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
 }

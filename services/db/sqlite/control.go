@@ -66,7 +66,7 @@ func insertAgent(ctx context.Context, tx *sql.Tx, a *control.Agent) error {
 	}
 	_, err = tx.ExecContext(ctx, "INSERT INTO agents ("+agentColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
 		a.ID, a.HostName, a.HostID, a.OSType, a.OSDescription, a.Arch, a.Version, tags, targets, a.TokenID, a.KeyHash,
-		ms(a.Enrolled), ms(a.Revoked), ms(a.Cloned), ms(a.CertificateEnd), int64(a.Counter), int64(a.Confirmed), ms(a.Connected), ms(a.LastAck), a.SkewMS) //nolint:gosec // counters are below 2^63
+		ms(a.Enrolled), ms(a.Revoked), ms(a.Cloned), ms(a.CertificateEnd), int64(a.Counter), int64(a.Confirmed), ms(a.Connected), ms(a.LastAck), a.SkewMS)
 	if err != nil {
 		return fmt.Errorf("store agent %s: %w", a.ID, err)
 	}
@@ -140,7 +140,7 @@ func (c *Control) SaveConnects(ctx context.Context, connects []control.Connect) 
 	return c.each(ctx, `UPDATE agents SET connect_counter = ?1, connected_ms = ?2, host_name = ?3, host_id = ?4, os_description = ?5, arch = ?6, agent_version = ?7
 		WHERE id = ?8 AND connect_counter <= ?1`, len(connects), func(i int) []any {
 		k := &connects[i]
-		return []any{int64(k.Counter), ms(k.Time), k.HostName, k.HostID, k.OSDescription, k.Arch, k.Version, k.ID} //nolint:gosec // counters are below 2^63
+		return []any{int64(k.Counter), ms(k.Time), k.HostName, k.HostID, k.OSDescription, k.Arch, k.Version, k.ID}
 	})
 }
 
@@ -149,7 +149,7 @@ func (c *Control) SaveSeen(ctx context.Context, seen []control.Seen) error {
 	return c.each(ctx, `UPDATE agents SET confirmed_counter = max(confirmed_counter, ?1), skew_ms = iif(?2 >= last_ack_ms, ?3, skew_ms),
 		last_ack_ms = max(last_ack_ms, ?2) WHERE id = ?4`, len(seen), func(i int) []any {
 		s := &seen[i]
-		return []any{int64(s.Confirmed), ms(s.LastAck), s.SkewMS, s.ID} //nolint:gosec // counters are below 2^63
+		return []any{int64(s.Confirmed), ms(s.LastAck), s.SkewMS, s.ID}
 	})
 }
 
@@ -248,7 +248,7 @@ func scanAgent(row scanner) (control.Agent, error) {
 		return control.Agent{}, err
 	}
 	a.Enrolled, a.Revoked, a.Cloned, a.CertificateEnd = fromMS(enrolled), fromMS(revoked), fromMS(cloned), fromMS(end)
-	a.Counter, a.Confirmed = uint64(counter), uint64(confirmed) //nolint:gosec // never negative
+	a.Counter, a.Confirmed = uint64(counter), uint64(confirmed)
 	a.Connected, a.LastAck = fromMS(connected), fromMS(lastAck)
 	if err := errors.Join(json.Unmarshal([]byte(tags), &a.Tags), json.Unmarshal([]byte(targets), &a.Targets)); err != nil {
 		return control.Agent{}, fmt.Errorf("tags and targets of agent %s: %w", a.ID, err)

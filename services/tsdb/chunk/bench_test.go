@@ -4,73 +4,67 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/esolutions/esmon/services/fleetsim"
 	"github.com/esolutions/esmon/services/tsdb/chunk"
 )
 
-// recorded returns chunks' worth of rows of a recorded host, all frames of it.
-func recorded(tb testing.TB, name string, rowsEach int) []*chunk.Rows {
-	tb.Helper()
-	rec, err := fleetsim.LoadRecording(name, 400)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var all []*chunk.Rows
-	for _, f := range rec.Frames {
-		for start := 0; start+rowsEach <= len(rec.Values); start += rowsEach {
-			rows := &chunk.Rows{Columns: len(f.Schema.Columns)}
-			for i := range rowsEach {
-				// Real agents' timestamps jitter by a few milliseconds.
-				rows.Times = append(rows.Times, 1_700_000_000_000+int64(start+i)*5000+int64(i*i%7))
-				rows.Values = append(rows.Values, rec.Values[start+i][f.First:f.First+rows.Columns]...)
-			}
-			all = append(all, rows)
+func benchRows(b *testing.B, rows int) (all []*chunk.Rows, samples int) {
+	for _, f := range recording(b, "host-busy.txt.zst") {
+		for from := 0; from+rows <= len(f.times); from += rows {
+			r := f.rows(from, rows)
+			all = append(all, r)
+			samples += len(r.Values)
 		}
 	}
-	return all
+	return all, samples
 }
 
-func BenchmarkAppend(b *testing.B) {
-	for _, name := range []string{"busy", "idle"} {
-		for _, n := range []int{8, 30, 120} {
-			b.Run(fmt.Sprintf("%s/%d_rows", name, n), func(b *testing.B) {
-				all := recorded(b, name, n)
-				var e chunk.Encoder
-				var buf []byte
-				bytes, samples := 0, 0
-				for i := 0; b.Loop(); i++ {
-					rows := all[i%len(all)]
-					buf = e.Append(buf[:0], rows)
-					bytes += len(buf)
-					samples += len(rows.Values)
+func BenchmarkEncode(b *testing.B) {
+	for _, rows := range []int{12, 30, 120} {
+		b.Run(fmt.Sprintf("%d rows", rows), func(b *testing.B) {
+			all, samples := benchRows(b, rows)
+			var enc chunk.Encoder
+			var buf []byte
+			size := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				size = 0
+				for _, r := range all {
+					buf = enc.Encode(buf[:0], r)
+					size += len(buf)
 				}
-				b.ReportMetric(float64(bytes)/float64(samples), "B/sample")
-				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(samples), "ns/sample")
-			})
-		}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*samples), "ns/sample")
+			b.ReportMetric(float64(size)/float64(samples), "B/sample")
+		})
 	}
 }
 
-func BenchmarkColumn(b *testing.B) {
-	all := recorded(b, "busy", 120)
-	var e chunk.Encoder
-	var chunks [][]byte
-	for _, rows := range all {
-		chunks = append(chunks, e.Append(nil, rows))
+func BenchmarkDecode(b *testing.B) {
+	for _, rows := range []int{12, 30, 120} {
+		b.Run(fmt.Sprintf("%d rows", rows), func(b *testing.B) {
+			all, samples := benchRows(b, rows)
+			var enc chunk.Encoder
+			var data [][]byte
+			for _, r := range all {
+				data = append(data, enc.Encode(nil, r))
+			}
+			var c chunk.Chunk
+			var vs []float64
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, d := range data {
+					if err := c.Open(d); err != nil {
+						b.Fatal(err)
+					}
+					for i := range c.Columns() {
+						var err error
+						if vs, err = c.Column(i, vs[:0]); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*samples), "ns/sample")
+		})
 	}
-	var times []int64
-	var values []float64
-	samples := 0
-	for i := 0; b.Loop(); i++ {
-		c, err := chunk.Open(chunks[i%len(chunks)])
-		if err != nil {
-			b.Fatal(err)
-		}
-		times = c.Times(times[:0])
-		if values, err = c.Column(i%c.Columns(), values[:0]); err != nil {
-			b.Fatal(err)
-		}
-		samples += len(values)
-	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(samples), "ns/sample")
 }

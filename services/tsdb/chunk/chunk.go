@@ -2,253 +2,274 @@ package chunk
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"hash/crc32"
 	"math"
+	"slices"
 )
 
-// version is the first byte of a chunk.
-const version = 1
-
-// flagSequences says that every row's sequence is kept.
-const flagSequences = 1
-
-// Bounds of what a chunk may hold, so that corrupt counts cannot make a reader
-// allocate without bound.
-const (
-	MaxRows    = 1 << 16
-	MaxColumns = 1 << 12
-)
-
-// ErrCorrupt is returned for bytes that are no whole chunk.
-var ErrCorrupt = errors.New("corrupt chunk")
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
-// Rows are rows of one entity under one schema, by ascending time.
-type Rows struct {
-	Times     []int64   // Unix milliseconds, strictly ascending
-	Sequences []int64   // order of arrival of each row; nil if it need not be kept
-	Values    []float64 // row after row
-	Columns   int
-}
-
-// Encoder makes chunks. It may be reused and is not safe for concurrent use.
-type Encoder struct {
-	col     encoder
-	column  []float64
-	numbers []int64
-	dir     []byte
-	bodies  []byte
-}
-
-// Append appends the chunk of the rows to dst. There must be at least one row.
-func (e *Encoder) Append(dst []byte, rows *Rows) []byte {
-	start := len(dst)
-	n := len(rows.Times)
-	flags := byte(0)
-	if rows.Sequences != nil {
-		flags |= flagSequences
-	}
-	dst = append(dst, version, flags)
-	dst = binary.AppendUvarint(dst, uint64(n))
-	dst = binary.AppendUvarint(dst, uint64(rows.Columns))
-	dst = e.appendNumbers(dst, rows.Times)
-	if rows.Sequences != nil {
-		dst = e.appendNumbers(dst, rows.Sequences)
-	}
-	e.encodeColumns(rows, n)
-	dst = binary.AppendUvarint(dst, uint64(len(e.dir)))
-	dst = append(dst, e.dir...)
-	dst = binary.LittleEndian.AppendUint32(dst, crc32.Checksum(dst[start:], castagnoli))
-	return append(dst, e.bodies...)
-}
-
-// appendNumbers appends the first number, the first difference, and packed
-// differences of differences.
-func (e *Encoder) appendNumbers(dst []byte, numbers []int64) []byte {
-	e.numbers = append(e.numbers[:0], numbers...)
-	ns := e.numbers
-	deltas(ns)
-	if len(ns) > 1 {
-		deltas(ns[1:])
-	}
-	dst = binary.AppendUvarint(dst, zigzag(ns[0]))
-	if len(ns) > 1 {
-		dst = binary.AppendUvarint(dst, zigzag(ns[1]))
-		dst = appendPacked(dst, ns[2:])
-	}
-	return dst
-}
-
-// encodeColumns fills e.dir and e.bodies.
-func (e *Encoder) encodeColumns(rows *Rows, n int) {
-	e.dir, e.bodies = e.dir[:0], e.bodies[:0]
-	if cap(e.column) < n {
-		e.column = make([]float64, n)
-	}
-	column := e.column[:n]
-	for c := range rows.Columns {
-		for r := range column {
-			column[r] = rows.Values[r*rows.Columns+c]
-		}
-		kind, inline, body := e.col.column(column)
-		e.dir = append(e.dir, kind)
-		e.dir = append(e.dir, inline...)
-		if body == nil {
-			continue
-		}
-		e.dir = binary.AppendUvarint(e.dir, uint64(len(body)))
-		e.bodies = append(e.bodies, body...)
-		e.bodies = binary.LittleEndian.AppendUint32(e.bodies, crc32.Checksum(body, castagnoli))
-	}
-}
-
-// Chunk is an opened chunk. It refers to the bytes it was opened from.
+// Chunk reads a chunk. Open may be called again, to use its memory for another.
 type Chunk struct {
-	rows      int
-	times     []byte // packed, see numbers
-	sequences []byte // nil if not kept
-	columns   []entry
+	rows    int
+	runs    []Run
+	times   section
+	columns []section
+	lengths []int
+	ints    []int64
+	plain   []float64
 }
 
-// entry is one column of the directory.
-type entry struct {
-	kind  byte
-	value float64 // of a constant
-	body  []byte  // with its checksum; nil for a constant
+// section is where the bytes of the timestamps or of a column are.
+type section struct {
+	tag     byte
+	payload []byte // nil: no payload, or not here
+	bits    uint64 // value of a constant
+	sum     uint32
+	checked bool // sum was compared, or is part of another
 }
 
-// Open checks header and directory. Columns are checked when they are read.
-func Open(b []byte) (*Chunk, error) {
-	r := byteReader{b: b}
-	if v := r.byte(); v != version {
-		return nil, fmt.Errorf("%w: version %d, this program reads %d", ErrCorrupt, v, version)
+// Open reads header and directory and checks them. The data is kept until the
+// next Open. A compact chunk is checked as a whole here, the parts of any other
+// when they are read.
+func (c *Chunk) Open(data []byte) error {
+	if len(data) < 2 {
+		return fmt.Errorf("%w: %d bytes", ErrCorrupt, len(data))
 	}
-	flags := r.byte()
-	rows, columns := r.uvarint(), r.uvarint()
-	if r.failed || rows == 0 || rows > MaxRows || columns > MaxColumns || flags&^flagSequences != 0 {
+	if data[0] != version {
+		return fmt.Errorf("%w: version %d", ErrVersion, data[0])
+	}
+	flags := data[1]
+	if flags&^byte(flagsKnown) != 0 {
+		return fmt.Errorf("%w: unknown flags %#x", ErrCorrupt, flags)
+	}
+	compact := flags&flagCompact != 0
+	body := data
+	if compact {
+		if len(data) < 2+crcSize {
+			return fmt.Errorf("%w: %d bytes", ErrCorrupt, len(data))
+		}
+		body = data[:len(data)-crcSize]
+		if err := verify(body, binary.LittleEndian.Uint32(data[len(body):]), "chunk"); err != nil {
+			return err
+		}
+	}
+	in := cursor{b: body[2:]}
+	lengths, err := c.header(&in, flags)
+	if err != nil {
+		return err
+	}
+	if !compact {
+		head := data[:len(data)-len(in.b)]
+		if sum := in.uint32(); in.failed {
+			return fmt.Errorf("%w: header without checksum", ErrCorrupt)
+		} else if err := verify(head, sum, "header"); err != nil {
+			return err
+		}
+	}
+	return c.payloads(&in, lengths, compact)
+}
+
+// header reads up to the end of the directory and returns the lengths of the
+// payloads, that of the timestamps first.
+func (c *Chunk) header(in *cursor, flags byte) ([]int, error) {
+	c.rows = in.limited(MaxRows)
+	columns := in.limited(MaxColumns)
+	if c.rows == 0 || columns > len(in.b) {
+		in.fail()
+	}
+	c.runs = c.runs[:0]
+	if flags&flagRuns != 0 && !in.failed {
+		c.readRuns(in)
+	}
+	if in.failed {
 		return nil, fmt.Errorf("%w: header", ErrCorrupt)
 	}
-	c := &Chunk{rows: int(rows)}
-	c.times = skipNumbers(&r, c.rows)
-	if flags&flagSequences != 0 {
-		c.sequences = skipNumbers(&r, c.rows)
-	}
-	dir := r.take(r.uvarint())
-	head := len(b) - len(r.b)
-	sum := r.take(4)
-	if r.failed || binary.LittleEndian.Uint32(sum) != crc32.Checksum(b[:head], castagnoli) {
-		return nil, fmt.Errorf("%w: checksum of header and directory", ErrCorrupt)
-	}
-	if err := c.readDirectory(dir, r.b, int(columns)); err != nil {
-		return nil, err
-	}
-	return c, nil
-}
-
-// skipNumbers moves r behind a list of numbers and returns the bytes from its
-// start on.
-func skipNumbers(r *byteReader, n int) []byte {
-	at := r.b
-	r.uvarint()
-	if n == 1 {
-		return at
-	}
-	r.uvarint()
-	for left := n - 2; left > 0; left -= groupLen {
-		width := uint64(r.byte())
-		if width > 64 {
-			r.failed = true
-			return nil
-		}
-		r.take((width*uint64(min(left, groupLen)) + 7) / 8)
-	}
-	return at
-}
-
-func (c *Chunk) readDirectory(dir, bodies []byte, columns int) error {
-	d, b := byteReader{b: dir}, byteReader{b: bodies}
-	c.columns = make([]entry, columns)
+	lengths := append(c.lengths[:0], in.count())
+	c.columns = slices.Grow(c.columns[:0], columns)[:columns]
 	for i := range c.columns {
-		e := &c.columns[i]
-		e.kind = d.byte()
-		switch e.kind & encMask {
-		case encConstBits:
-			e.value = math.Float64frombits(d.uint64())
-		case encConstDecimal:
-			e.value = float64(d.varint()) / pow10[min(e.kind>>4, maxExponent)]
-		default:
-			size := d.uvarint()
-			if size > uint64(len(bodies)) {
-				return fmt.Errorf("%w: column %d reaches past the end", ErrCorrupt, i)
-			}
-			e.body = b.take(size + 4)
+		n, err := c.columns[i].entry(in)
+		if err != nil {
+			return nil, fmt.Errorf("column %d: %w", i, err)
+		}
+		lengths = append(lengths, n)
+	}
+	if in.failed {
+		return nil, fmt.Errorf("%w: directory", ErrCorrupt)
+	}
+	c.lengths = lengths
+	return lengths, nil
+}
+
+func (c *Chunk) readRuns(in *cursor) {
+	rows, last := 0, int64(0)
+	for range in.count() {
+		last += in.varint()
+		n := in.limited(c.rows - rows)
+		if n == 0 || last < 0 {
+			in.fail()
+			return
+		}
+		rows += n
+		c.runs = append(c.runs, Run{Cut: last, Rows: n})
+	}
+	if rows != c.rows {
+		in.fail()
+	}
+}
+
+// entry reads a directory entry and returns the payload's length.
+func (s *section) entry(in *cursor) (int, error) {
+	*s = section{tag: in.byte()}
+	switch kind := s.tag & kindMask; {
+	case kind >= kinds || s.tag&^byte(kindMask|tagSpecial) != 0:
+		return 0, fmt.Errorf("%w: unknown encoding %#x", ErrCorrupt, s.tag)
+	case kind == kindMissing:
+		s.bits = missing
+	case kind == kindConstant:
+		s.bits = in.uint64()
+	case kind == kindInteger:
+		s.bits = math.Float64bits(float64(in.varint()))
+	}
+	if !hasPayload(s.tag) {
+		return 0, nil
+	}
+	n := in.count()
+	if n == 0 {
+		in.fail()
+	}
+	return n, nil
+}
+
+// payloads cuts what follows the directory into sections.
+func (c *Chunk) payloads(in *cursor, lengths []int, compact bool) error {
+	for i, n := range lengths {
+		s := &c.times
+		if i > 0 {
+			s = &c.columns[i-1]
+		} else {
+			*s = section{}
+		}
+		if n == 0 {
+			s.checked = true
+			continue
+		}
+		s.payload, s.checked = in.take(n), compact
+		if !compact {
+			s.sum = in.uint32()
 		}
 	}
-	if d.failed || b.failed || len(d.b) != 0 || len(b.b) != 0 {
-		return fmt.Errorf("%w: directory", ErrCorrupt)
+	if in.failed || len(in.b) != 0 {
+		return fmt.Errorf("%w: the directory does not fit the length", ErrCorrupt)
 	}
 	return nil
 }
 
-// Rows returns how many rows there are.
+// Rows returns the number of rows.
 func (c *Chunk) Rows() int { return c.rows }
 
-// Columns returns how many columns there are.
+// Columns returns the number of columns.
 func (c *Chunk) Columns() int { return len(c.columns) }
 
-// HasSequences tells whether each row's sequence is kept.
-func (c *Chunk) HasSequences() bool { return c.sequences != nil }
+// Runs says of which cuts the rows are; none means that all are of one. They are
+// valid until the next Open.
+func (c *Chunk) Runs() []Run { return c.runs }
 
-// Times appends the times of all rows to dst.
-func (c *Chunk) Times(dst []int64) []int64 { return appendNumbers(dst, c.times, c.rows) }
-
-// Sequences appends the sequences of all rows to dst, nothing if not kept.
-func (c *Chunk) Sequences(dst []int64) []int64 {
-	if c.sequences == nil {
-		return dst
+// Times appends the timestamps to dst.
+func (c *Chunk) Times(dst []int64) ([]int64, error) {
+	if err := c.times.check("timestamps"); err != nil {
+		return dst, err
 	}
-	return appendNumbers(dst, c.sequences, c.rows)
-}
-
-func appendNumbers(dst []int64, packed []byte, rows int) []int64 {
-	start := len(dst)
-	dst = append(dst, make([]int64, rows)...)
-	ns := dst[start:]
-	r := byteReader{b: packed}
-	ns[0] = r.varint()
-	if rows > 1 {
-		ns[1] = r.varint()
-		readPacked(&r, ns[2:])
-		sums(ns[1:])
+	ints, scale, err := unpack(c.times.payload, c.rows, c.ints)
+	if err != nil {
+		return dst, fmt.Errorf("timestamps: %w", err)
 	}
-	sums(ns)
-	return dst
+	c.ints = ints
+	if scale != 0 || !slices.IsSorted(ints) {
+		return dst, fmt.Errorf("timestamps: %w: they do not ascend", ErrCorrupt)
+	}
+	return append(dst, ints...), nil
 }
 
 // Column appends the values of a column to dst.
 func (c *Chunk) Column(i int, dst []float64) ([]float64, error) {
-	if i < 0 || i >= len(c.columns) {
-		return dst, fmt.Errorf("%w: no column %d of %d", ErrCorrupt, i, len(c.columns))
-	}
-	e := &c.columns[i]
-	start := len(dst)
-	dst = append(dst, make([]float64, c.rows)...)
-	values := dst[start:]
-	if e.body == nil {
-		for r := range values {
-			values[r] = e.value
-		}
-		return dst, nil
-	}
-	body, sum := e.body[:len(e.body)-4], e.body[len(e.body)-4:]
-	if binary.LittleEndian.Uint32(sum) != crc32.Checksum(body, castagnoli) {
-		return dst[:start], fmt.Errorf("%w: checksum of column %d", ErrCorrupt, i)
-	}
-	if !decodeColumn(e.kind, body, values, make([]int64, c.rows)) {
-		return dst[:start], fmt.Errorf("%w: column %d", ErrCorrupt, i)
+	at := len(dst)
+	dst = slices.Grow(dst, c.rows)[:at+c.rows]
+	if err := c.column(&c.columns[i], dst[at:]); err != nil {
+		return dst[:at], fmt.Errorf("column %d: %w", i, err)
 	}
 	return dst, nil
+}
+
+// Present tells whether the column may have a value that is not missing, from
+// the directory alone.
+func (c *Chunk) Present(i int) bool { return c.columns[i].tag != kindMissing }
+
+func (c *Chunk) column(s *section, dst []float64) error {
+	if err := s.check("values"); err != nil {
+		return err
+	}
+	if s.tag&tagSpecial == 0 {
+		return c.plainValues(s, s.payload, dst)
+	}
+	in := cursor{b: s.payload}
+	list := in
+	special := in.skipSpecials(c.rows)
+	if in.failed {
+		return fmt.Errorf("%w: list of special values", ErrCorrupt)
+	}
+	c.plain = slices.Grow(c.plain[:0], c.rows)[:c.rows-special]
+	if len(c.plain) > 0 {
+		if err := c.plainValues(s, in.b, c.plain); err != nil {
+			return err
+		}
+	} else if len(in.b) > 0 {
+		return fmt.Errorf("%w: values where all are special", ErrCorrupt)
+	}
+	list.mergeSpecials(c.plain, dst)
+	return nil
+}
+
+// plainValues reads as many values as dst has, which is not none.
+func (c *Chunk) plainValues(s *section, b []byte, dst []float64) error {
+	switch s.tag & kindMask {
+	case kindPacked:
+		ints, scale, err := unpack(b, len(dst), c.ints)
+		if err != nil {
+			return err
+		}
+		c.ints = ints
+		if scale&exponentBits > maxExponent {
+			return fmt.Errorf("%w: exponent %d", ErrCorrupt, scale&exponentBits)
+		}
+		unscale(scale, ints, dst)
+	case kindXOR:
+		return readXOR(b, dst)
+	default:
+		if len(b) > 0 {
+			return fmt.Errorf("%w: %d bytes behind a constant", ErrCorrupt, len(b))
+		}
+		v := math.Float64frombits(s.bits)
+		for i := range dst {
+			dst[i] = v
+		}
+	}
+	return nil
+}
+
+// check compares the checksum at the first use.
+func (s *section) check(what string) error {
+	if s.checked {
+		return nil
+	}
+	if err := verify(s.payload, s.sum, what); err != nil {
+		return err
+	}
+	s.checked = true
+	return nil
+}
+
+func verify(b []byte, want uint32, what string) error {
+	if got := checksum(b); got != want {
+		return fmt.Errorf("%w: %s: checksum %08x, computed %08x", ErrCorrupt, what, want, got)
+	}
+	return nil
 }

@@ -1,0 +1,113 @@
+//go:build server
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/esolutions/esmon/services/app"
+	"github.com/esolutions/esmon/services/settings"
+)
+
+// serveFlags maps flags to the settings they set.
+var serveFlags = []struct{ flag, setting, help string }{
+	{"target", "targets", "parts to run, separated by commas; all runs the whole platform in this process"},
+	{"data-dir", "data_dir", "directory for all that is kept"},
+	{"http", "http.address", "where the dashboard and the REST interface listen; port 0 takes a free one"},
+	{"grpc", "grpc.address", "where agents connect; port 0 takes a free one"},
+	{"log-level", "log.level", "debug, info, warn or error"},
+}
+
+func serveCommand(p *Program) *cobra.Command {
+	var file string
+	var checkOnly bool
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the platform",
+		Long: "Runs the platform until SIGINT or SIGTERM, then drains and exits 0.\n\n" +
+			"Settings come from their defaults, then the configuration file, then the environment\n" +
+			"(ESMON_HTTP_ADDRESS and so on), then these flags.",
+		Args: noArgs,
+	}
+	f := cmd.Flags()
+	f.StringVar(&file, "config", p.env("ESMON_CONFIG", ""), "configuration file, YAML ($ESMON_CONFIG)")
+	f.BoolVar(&checkOnly, "check-config", false, "say every mistake in the configuration and end; 0 if there is none")
+	for _, s := range serveFlags {
+		f.String(s.flag, "", s.help)
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := p.loadConfig(cmd, file)
+		if err != nil {
+			return err
+		}
+		if checkOnly {
+			_, err := fmt.Fprintln(p.Stdout, "the configuration is good")
+			return err
+		}
+		return p.serve(cmd, cfg)
+	}
+	return cmd
+}
+
+// loadConfig reads the configuration from all its sources.
+func (p *Program) loadConfig(cmd *cobra.Command, file string) (app.Config, error) {
+	cfg := app.DefaultConfig()
+	s := settings.New(&cfg)
+	if file != "" {
+		text, err := os.ReadFile(file) //nolint:gosec // the operator names it
+		if err != nil {
+			return cfg, fmt.Errorf("read the configuration: %w", err)
+		}
+		s.YAML(file, text)
+	}
+	s.Environment(p.Environ)
+	for _, x := range serveFlags {
+		if fl := cmd.Flags().Lookup(x.flag); fl.Changed {
+			s.Text(x.setting, fl.Value.String(), "flag --"+x.flag)
+		}
+	}
+	s.Validate()
+	return cfg, s.Err()
+}
+
+func (p *Program) serve(cmd *cobra.Command, cfg app.Config) error {
+	cfg.Version = p.Version
+	log := newLogger(p.Stderr, cfg.Log)
+	a, err := app.Build(cmd.Context(), cfg, log)
+	if err != nil {
+		return err
+	}
+	if err := p.greet(cfg, a.Endpoints()); err != nil {
+		return errors.Join(err, a.Close())
+	}
+	return a.Run(cmd.Context())
+}
+
+// greet says where the platform is and what to do first.
+func (p *Program) greet(cfg app.Config, e app.Endpoints) error {
+	_, err := fmt.Fprintf(p.Stdout, `esmon %s
+  dashboard  http://%s/
+  REST       http://%s/api/docs
+  Grafana    http://%s/prometheus (data source of type Prometheus)
+  agents     %s
+  data       %s
+A first question:
+  esmon query 'system_uptime_seconds' --data-dir %s
+  curl 'http://%s/prometheus/api/v1/query?query=system_uptime_seconds'
+`, p.Version, e.HTTP, e.HTTP, e.HTTP, e.GRPC, cfg.DataDir, cfg.DataDir, e.HTTP)
+	return err
+}
+
+func newLogger(w io.Writer, cfg app.LogConfig) *slog.Logger {
+	o := &slog.HandlerOptions{Level: cfg.SlogLevel()}
+	if cfg.Format == app.LogJSON {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}

@@ -1,0 +1,88 @@
+//go:build server
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	statusv1 "github.com/esolutions/esmon/gen/go/esmon/status/v1"
+)
+
+func statusCommand(p *Program) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "How the platform is; exits 1 if it is not ready",
+		Args:  noArgs,
+	}
+	c, format := connectionFlags(cmd, p), formatFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		return c.do(cmd.Context(), func(ctx context.Context, conn grpc.ClientConnInterface) error {
+			res, err := statusv1.NewStatusServiceClient(conn).GetStatus(ctx, &statusv1.GetStatusRequest{})
+			if err != nil {
+				return err
+			}
+			if err := format.print(p.Stdout, res, func() *table { return statusTable(res) }); err != nil {
+				return err
+			}
+			if !res.GetReady() {
+				return fmt.Errorf("not ready: %s", strings.Join(res.GetReasons(), "; "))
+			}
+			return nil
+		})
+	}
+	return cmd
+}
+
+func statusTable(s *statusv1.GetStatusResponse) *table {
+	t := newTable("FIELD", "VALUE")
+	add := func(field, format string, args ...any) { t.row(field, fmt.Sprintf(format, args...)) }
+	add("version", "%s", s.GetVersion())
+	add("started", "%s", stamp(s.GetStartTime()))
+	add("ready", "%t", s.GetReady())
+	for _, r := range s.GetReasons() {
+		add("not ready because", "%s", r)
+	}
+	add("agents", "%d", s.GetAgents())
+	add("agents connected", "%d", s.GetAgentsConnected())
+	add("active series", "%d", s.GetActiveSeries())
+	add("samples ingested", "%d", s.GetSamplesIngested())
+	add("frames refused", "%d", s.GetFramesRefused())
+	add("data on disk", "%s", size(s.GetDataBytes()))
+	for _, x := range s.GetPartitions() {
+		add(fmt.Sprintf("ingest log %d", x.GetPartition()), "records %d to %d, in memory to %d, in the database to %d, %s, lag %d ms",
+			x.GetFirstOffset(), x.GetNextOffset(), x.GetHeadOffset(), x.GetCommittedOffset(), size(x.GetBytes()), x.GetLagMs())
+	}
+	return t
+}
+
+// size prints bytes with the unit that gives up to four digits.
+func size(n int64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB", "PiB"}
+	f, i := float64(n), 0
+	for f >= 1024 && i < len(units)-1 {
+		f /= 1024
+		i++
+	}
+	if i == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", f, units[i])
+}
+
+func versionCommand(p *Program) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  noArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintf(p.Stdout, "esmon %s (%s, %s/%s)\n", p.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return err
+		},
+	}
+}

@@ -1,0 +1,18 @@
+// Package tsdb keeps frames and answers selectors: what is stored, and how it is
+// found again.
+//
+// A [DB] appends records of the ingest log to its head and cuts the head into
+// chunks, which its [Store] commits together with the definitions and the
+// position in the log. A [Querier] sees the head and the chunks as one.
+//
+// # What makes two rows one
+//
+// For equal (series, time) the sample of the lowest (partition, offset, place in
+// the record) wins, in the head, in chunks and between them. Within one cut the
+// losers are removed before anything is encoded, so a chunk need not keep a
+// row's offset: the number of its cut is enough, because cuts take the log in
+// order. A merged chunk keeps a run of (cut, rows) for each cut it came from.
+//
+// Start reading at [DB], append.go, cut.go and querier.go. Packages chunk, head
+// and index are the parts.
+package tsdb

@@ -1,0 +1,142 @@
+//go:build server
+
+package tsdb
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/esolutions/esmon/services/tsdb/index"
+)
+
+// fetcher reads chunks from the Store for a query: for many pairs at a time, in
+// the order of the series, and no more than fit the query's memory. Its owner's
+// lock guards it.
+type fetcher struct {
+	limit   int64
+	bytes   int64
+	held    map[fetchKey][]Chunk
+	batches [][]fetchKey // oldest first
+	mean    int64        // bytes of a pair so far
+}
+
+type fetchKey struct {
+	partition int
+	ref       uint32
+}
+
+const (
+	firstBatch = 64
+	mostBatch  = 1024
+)
+
+func (f *fetcher) init(q *Querier) {
+	f.limit, f.held = q.db.cfg.QueryBytes, map[fetchKey][]Chunk{}
+}
+
+// chunks returns what is stored of the pair in the range of the query. at is the
+// place of the series that asks; those behind it will ask next.
+func (q *Querier) chunks(v *view, set *seriesSet, at int, pair *index.Pair) ([]Chunk, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if list, ok := q.fetch.held[fetchKey{v.p.id, pair.Ref}]; ok {
+		return list, nil
+	}
+	if q.closed {
+		return nil, fmt.Errorf("read chunks: the querier is closed")
+	}
+	if q.snap == nil {
+		snap, err := q.db.store.Snapshot(q.ctx)
+		if err != nil {
+			return nil, fmt.Errorf("open snapshot of the chunks: %w", err)
+		}
+		q.snap = snap
+	}
+	if err := q.load(v, set, at, pair); err != nil {
+		return nil, fmt.Errorf("read chunks: %w", err)
+	}
+	return q.fetch.held[fetchKey{v.p.id, pair.Ref}], nil
+}
+
+// load fetches the pair and those that the series behind it will need.
+func (q *Querier) load(v *view, set *seriesSet, at int, pair *index.Pair) error {
+	f := &q.fetch
+	byID := map[int64]fetchKey{}
+	var batch []fetchKey
+	want := &Want{Partition: v.p.id, MinT: q.mint, MaxT: min(q.maxt, v.coldMaxT), BeforeCut: v.beforeCut}
+	take := func(p *index.Pair) {
+		key := fetchKey{v.p.id, p.Ref}
+		if _, ok := f.held[key]; ok {
+			return
+		}
+		f.held[key] = nil
+		batch = append(batch, key)
+		v.p.mu.RLock()
+		id := v.p.storedID(p)
+		v.p.mu.RUnlock()
+		if id != 0 {
+			byID[id] = key
+			want.Pairs = append(want.Pairs, id)
+		}
+	}
+	take(pair)
+	for _, s := range set.list[at:] {
+		if len(batch) >= f.batchSize() {
+			break
+		}
+		for _, src := range s.sources {
+			take(src.pair)
+		}
+	}
+	f.makeRoom(int64(len(batch)) * f.mean)
+	f.batches = append(f.batches, batch)
+	if len(want.Pairs) == 0 {
+		return nil
+	}
+	slices.Sort(want.Pairs)
+	before := f.bytes
+	q.db.metrics.sqlReads.Inc()
+	err := q.snap.Chunks(q.ctx, want, func(c Chunk) error {
+		key := byID[c.Pair]
+		f.held[key] = append(f.held[key], c)
+		f.bytes += int64(len(c.Data))
+		return nil
+	})
+	if err != nil {
+		f.drop(len(f.batches) - 1)
+		return err
+	}
+	f.mean = max(f.mean, (f.bytes-before)/int64(len(batch)))
+	for _, key := range batch {
+		slices.SortFunc(f.held[key], func(a, b Chunk) int { return int(min(max(a.MinT-b.MinT, -1), 1)) })
+	}
+	return nil
+}
+
+// batchSize returns how many pairs to fetch together.
+func (f *fetcher) batchSize() int {
+	if f.mean == 0 {
+		return firstBatch
+	}
+	return int(min(max(f.limit/2/f.mean, 1), mostBatch))
+}
+
+// makeRoom forgets the oldest batches until the bytes fit.
+func (f *fetcher) makeRoom(bytes int64) {
+	for len(f.batches) > 0 && f.bytes+bytes > f.limit {
+		f.drop(0)
+	}
+}
+
+func (f *fetcher) drop(i int) {
+	for _, key := range f.batches[i] {
+		for _, c := range f.held[key] {
+			f.bytes -= int64(len(c.Data))
+		}
+		delete(f.held, key)
+	}
+	f.batches = slices.Delete(f.batches, i, i+1)
+}
+
+func formatTime(ms int64) string { return time.UnixMilli(ms).UTC().Format(time.RFC3339) }

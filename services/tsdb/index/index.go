@@ -1,0 +1,231 @@
+package index
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/esolutions/esmon/services/metric"
+)
+
+// seenStep is how stale the stored time of a definition's last sight may get:
+// definitions come by every few minutes, and each need not be written.
+const seenStep = int64(6 * time.Hour / time.Millisecond)
+
+// Index holds all definitions. It is safe for concurrent use.
+type Index struct {
+	mu       sync.RWMutex // guards all below and what other types say it guards
+	entities map[metric.ID]*Entity
+	schemas  map[metric.ID]*Schema
+	labels   map[string]map[string][]*Entity // entities by label name and value
+	shapes   map[string][]*shape             // label sets that columns of a metric have
+	byRef    []*Pair
+	freeRefs []uint32
+	pairs    int
+	series   int
+
+	dirtyEntities []*Entity // to be stored: new, or seen again
+	dirtySchemas  []*Schema
+}
+
+// shape is a label set that columns of one metric name have in some schema.
+type shape struct {
+	labels  metric.Labels
+	key     string
+	schemas int
+}
+
+// New returns an empty index.
+func New() *Index {
+	return &Index{
+		entities: map[metric.ID]*Entity{}, schemas: map[metric.ID]*Schema{},
+		labels: map[string]map[string][]*Entity{}, shapes: map[string][]*shape{},
+	}
+}
+
+// Entity returns the entity, nil if it is not known.
+func (x *Index) Entity(id metric.ID) *Entity {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.entities[id]
+}
+
+// Schema returns the schema, nil if it is not known.
+func (x *Index) Schema(id metric.ID) *Schema {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.schemas[id]
+}
+
+// DefineEntity makes the entity known or notes that it was seen again. The
+// labels are kept.
+func (x *Index) DefineEntity(id metric.ID, def *metric.Entity, seen int64) *Entity {
+	e := x.Entity(id)
+	if e != nil && seen-e.seen.Load() < seenStep/2 {
+		return e
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	e = x.addEntity(id, def)
+	e.seen.Store(max(e.seen.Load(), seen))
+	if !e.dirty && e.seen.Load()-e.saved >= seenStep {
+		e.dirty = true
+		x.dirtyEntities = append(x.dirtyEntities, e)
+	}
+	return e
+}
+
+// DefineSchema makes the schema known or notes that it was seen again. The
+// definition is kept.
+func (x *Index) DefineSchema(id metric.ID, def *metric.Schema, seen int64) *Schema {
+	s := x.Schema(id)
+	if s != nil && seen-s.seen.Load() < seenStep/2 {
+		return s
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s = x.addSchema(id, def)
+	s.seen.Store(max(s.seen.Load(), seen))
+	if !s.dirty && s.seen.Load()-s.saved >= seenStep {
+		s.dirty = true
+		x.dirtySchemas = append(x.dirtySchemas, s)
+	}
+	return s
+}
+
+// RestoreEntity makes an entity known that is stored, last seen at the time.
+func (x *Index) RestoreEntity(id metric.ID, def *metric.Entity, seen int64) *Entity {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	e := x.addEntity(id, def)
+	// What is stored may lag by a step; counting it as seen that much later
+	// means that a restart never collects anything early.
+	e.seen.Store(max(e.seen.Load(), seen+seenStep))
+	e.saved = max(e.saved, seen)
+	return e
+}
+
+// RestoreSchema makes a schema known that is stored, last seen at the time.
+func (x *Index) RestoreSchema(id metric.ID, def *metric.Schema, seen int64) *Schema {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := x.addSchema(id, def)
+	s.seen.Store(max(s.seen.Load(), seen+seenStep))
+	s.saved = max(s.saved, seen)
+	return s
+}
+
+// Pair returns the pair and makes it if needed. The error is a refusal: a label
+// stands on both.
+func (x *Index) Pair(e *Entity, s *Schema) (*Pair, error) {
+	if p := e.Pair(s); p != nil {
+		return p, nil
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if p := e.Pair(s); p != nil {
+		return p, nil
+	}
+	if x.entities[e.ID] != e || x.schemas[s.ID] != s {
+		return nil, fmt.Errorf("entity %s with schema %s: collected meanwhile", e.ID, s.ID)
+	}
+	if r := metric.CheckPair(&e.Def, s.Def); r != nil {
+		return nil, r
+	}
+	return x.addPair(e, s), nil
+}
+
+// Stats say how much is known.
+type Stats struct{ Entities, Schemas, Pairs, Series int }
+
+// Stats returns the numbers of definitions.
+func (x *Index) Stats() Stats {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return Stats{len(x.entities), len(x.schemas), x.pairs, x.series}
+}
+
+// Columns calls f with every known column until it returns false.
+func (x *Index) Columns(f func(*metric.Column) bool) {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	for _, s := range x.schemas {
+		for i := range s.Def.Columns {
+			if !f(&s.Def.Columns[i]) {
+				return
+			}
+		}
+	}
+}
+
+// Twins returns the columns of the pair that are series of other pairs too.
+func (x *Index) Twins(p *Pair) []Twin {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return p.twins
+}
+
+func (x *Index) addEntity(id metric.ID, def *metric.Entity) *Entity {
+	if e := x.entities[id]; e != nil {
+		return e
+	}
+	e := &Entity{ID: id, Def: *def}
+	e.pairs.Store(&[]*Pair{})
+	x.entities[id] = e
+	for i, l := range e.Def.Labels {
+		values := x.labels[l.Name]
+		if values == nil {
+			values = map[string][]*Entity{}
+			x.labels[l.Name] = values
+		}
+		list := values[l.Value]
+		if len(list) > 0 { // share the text of the first entity that had it
+			e.Def.Labels[i].Value = list[0].Def.Labels.Get(l.Name)
+		}
+		values[l.Value] = append(list, e)
+	}
+	return e
+}
+
+func (x *Index) addSchema(id metric.ID, def *metric.Schema) *Schema {
+	if s := x.schemas[id]; s != nil {
+		return s
+	}
+	s := newSchema(id, def)
+	x.schemas[id] = s
+	for i := range def.Columns {
+		c := &def.Columns[i]
+		list := x.shapes[c.Name]
+		at := slices.IndexFunc(list, func(h *shape) bool { return h.key == s.keys[i] })
+		if at < 0 {
+			at, list = len(list), append(list, &shape{labels: c.Labels, key: s.keys[i]})
+			x.shapes[c.Name] = list
+		}
+		list[at].schemas++
+	}
+	return s
+}
+
+func (x *Index) addPair(e *Entity, s *Schema) *Pair {
+	p := newPair(e, s, x.newRef())
+	x.byRef[p.Ref] = p
+	p.at = len(s.pairs)
+	s.pairs = append(s.pairs, p)
+	list := append(slices.Clone(*e.pairs.Load()), p)
+	e.pairs.Store(&list)
+	x.pairs++
+	x.series += p.Width()
+	x.findTwins(p)
+	return p
+}
+
+func (x *Index) newRef() uint32 {
+	if n := len(x.freeRefs); n > 0 {
+		ref := x.freeRefs[n-1]
+		x.freeRefs = x.freeRefs[:n-1]
+		return ref
+	}
+	x.byRef = append(x.byRef, nil)
+	return uint32(len(x.byRef) - 1)
+}
