@@ -45,7 +45,7 @@ dashboard/node_modules/.package-lock.json: dashboard/package-lock.json
 	@touch $@
 
 .tools/node_modules/.package-lock.json: .tools/package-lock.json
-	cd .tools && npm ci --no-audit --no-fund --loglevel=error
+	cd .tools && npm install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
 
 run: build bin/esmon ## the whole platform and an agent on this host, in the foreground; data in ./data
