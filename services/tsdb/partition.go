@@ -18,8 +18,7 @@ type partition struct {
 	id int
 
 	mu     sync.RWMutex // guards all below, but not what is in the tables
-	active *head.Table  // rows of offsets from seal on
-	seal   int64        // first offset that is in no cut so far
+	active *head.Table  // rows in no cut so far; set by the appending goroutine only
 	sealed *sealed      // the cut under way, nil if there is none
 	recent []*cutData   // stored cuts still in memory, without a gap up to pos. Replaced, never changed in place
 	pos    Position     // stored
@@ -50,12 +49,17 @@ func (p *partition) known(ref uint32) *storedPair {
 	return &p.pairs[ref]
 }
 
-// id of the pair in the store, 0 if it has none. It needs mu.
-func (p *partition) storedID(pair *index.Pair) int64 {
-	if int(pair.Ref) >= len(p.pairs) {
-		return 0
+// peek returns what is stored about the pair. It needs mu, for reading.
+func (p *partition) peek(ref uint32) *storedPair {
+	if int(ref) >= len(p.pairs) {
+		return &storedPair{}
 	}
-	return p.pairs[pair.Ref].id
+	return &p.pairs[ref]
+}
+
+// storedID returns the id of the pair in the store, 0 if it has none. It needs mu.
+func (p *partition) storedID(pair *index.Pair) int64 {
+	return p.peek(pair.Ref).id
 }
 
 // reset forgets all that is not stored.

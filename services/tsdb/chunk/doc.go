@@ -14,8 +14,9 @@ import (
 const (
 	version = 1
 
-	// MaxRows is how many rows a chunk can have.
-	MaxRows = 1<<16 - 1
+	// MaxRows is how many rows a chunk can have: more than milliseconds in two
+	// hours.
+	MaxRows = 1<<23 - 1
 	// MaxColumns is how many columns a chunk can have.
 	MaxColumns = 1<<16 - 1
 

@@ -136,6 +136,16 @@ func (x *Index) Pair(e *Entity, s *Schema) (*Pair, error) {
 	return x.addPair(e, s), nil
 }
 
+// ByRef returns the pair of the number, nil if there is none.
+func (x *Index) ByRef(ref uint32) *Pair {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if int(ref) >= len(x.byRef) {
+		return nil
+	}
+	return x.byRef[ref]
+}
+
 // Stats say how much is known.
 type Stats struct{ Entities, Schemas, Pairs, Series int }
 
