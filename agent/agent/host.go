@@ -8,6 +8,7 @@ import (
 	"github.com/shirou/gopsutil/v3/host"
 
 	"github.com/esolutions/esmon/agent/enrol"
+	"github.com/esolutions/esmon/agent/smallfile"
 )
 
 // HostFacts returns what the registry of agents is told of this host. What
@@ -36,7 +37,7 @@ func machineID() string {
 		return id
 	}
 	for _, path := range []string{"/etc/machine-id", "/var/lib/dbus/machine-id"} {
-		if text, err := os.ReadFile(path); err == nil {
+		if text, err := smallfile.Read(path, smallfile.Settings); err == nil {
 			if id := strings.TrimSpace(string(text)); id != "" {
 				return id
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/esolutions/esmon/agent/enrol"
+	"github.com/esolutions/esmon/agent/smallfile"
 	"github.com/esolutions/esmon/agent/spool"
 )
 
@@ -172,14 +173,18 @@ func timeOf(ms int64) time.Time {
 // not. What it last wrote of itself is joined with what its spool holds now.
 func ReadStatus(ctx context.Context, dir string) (*Status, error) {
 	s := &Status{}
-	text, err := os.ReadFile(filepath.Join(dir, statusFile)) //nolint:gosec // the operator names it
-	if err == nil {
-		err = json.Unmarshal(text, s)
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	text, err := smallfile.Read(filepath.Join(dir, statusFile), smallfile.Settings)
+	never := errors.Is(err, os.ErrNotExist)
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return nil, fmt.Errorf("read the status: %w; run this command as the user that runs the agent, or as root", err)
+	case err != nil && !never:
 		return nil, fmt.Errorf("read the status: %w", err)
+	case !never:
+		if err := json.Unmarshal(text, s); err != nil {
+			return nil, fmt.Errorf("read the status %s: %w; an agent that runs writes it anew within %s", filepath.Join(dir, statusFile), err, statusEvery)
+		}
 	}
-	never := err != nil
 	contents, err := spool.Inspect(ctx, filepath.Join(dir, SpoolFile))
 	switch {
 	case err != nil && never:

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/esolutions/esmon/agent/smallfile"
 	"github.com/esolutions/esmon/services/metric"
 )
 
@@ -25,7 +26,7 @@ func seconds(t unix.Timeval) float64 { return float64(t.Sec) + float64(t.Usec)/1
 
 // resident reads what Linux tells; elsewhere it is not known without cgo.
 func resident() float64 {
-	text, err := os.ReadFile("/proc/self/statm")
+	text, err := smallfile.Read("/proc/self/statm", smallfile.Settings)
 	if err != nil {
 		return metric.Missing()
 	}

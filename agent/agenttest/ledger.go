@@ -118,3 +118,18 @@ func (s *Server) Arrivals() []Arrival {
 	defer s.mu.Unlock()
 	return append([]Arrival(nil), s.ledger.order...)
 }
+
+// Samples returns the samples of a batch that carries all its definitions.
+func Samples(b *ingestv1.Batch) (map[Sample]uint64, error) {
+	d := newDictionary()
+	if err := d.learn(b); err != nil {
+		return nil, err
+	}
+	out := map[Sample]uint64{}
+	for _, f := range b.GetFrames() {
+		for i, v := range f.GetValues() {
+			out[Sample{d.series(f, i), f.GetTimestampMs()}] = math.Float64bits(v)
+		}
+	}
+	return out, nil
+}

@@ -73,15 +73,15 @@ type Server struct {
 	hellos    []*ingestv1.Hello
 	counter   uint64
 	enrolled  int
-	serials   map[string]bool // of the certificates that opened a stream
-	refused   error           // of every call of an agent
+	serial    string // of the certificate that opened the newest stream
+	refused   error  // of every call of an agent
 }
 
 // New starts a server on loopback that ends with the test.
 func New(t testing.TB) *Server {
 	t.Helper()
 	zstdgrpc.Register()
-	s := &Server{CA: NewCA(t), t: t, addr: "127.0.0.1:0", ledger: newLedger(), serials: map[string]bool{}}
+	s := &Server{CA: NewCA(t), t: t, addr: "127.0.0.1:0", ledger: newLedger()}
 	random := make([]byte, mtls.TokenRandom)
 	if _, err := rand.Read(random); err != nil {
 		t.Fatal(err)
@@ -168,11 +168,12 @@ func (s *Server) Hellos() []*ingestv1.Hello {
 	return append([]*ingestv1.Hello(nil), s.hellos...)
 }
 
-// Certificates returns how many different certificates opened streams.
-func (s *Server) Certificates() int {
+// Serial returns the serial number of the certificate that opened the newest
+// stream.
+func (s *Server) Serial() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.serials)
+	return s.serial
 }
 
 // Enrol implements the enrolment service.

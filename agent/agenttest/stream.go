@@ -29,7 +29,7 @@ func (s *Server) Stream(stream grpc.BidiStreamingServer[ingestv1.StreamRequest, 
 	}
 	s.mu.Lock()
 	s.hellos = append(s.hellos, hello)
-	s.serials[leaf.SerialNumber.String()] = true
+	s.serial = leaf.SerialNumber.String()
 	b := s.behaviour
 	s.mu.Unlock()
 	if b.OnHello != nil {
@@ -70,7 +70,7 @@ type conversation struct {
 	s       *Server
 	stream  grpc.BidiStreamingServer[ingestv1.StreamRequest, ingestv1.StreamResponse]
 	spool   string
-	known   *dictionary
+	known   *dictionary // guarded by the server's mu: delayed answers read it
 	delayed sync.WaitGroup
 	sending sync.Mutex // a stream takes one send at a time
 }
@@ -93,7 +93,10 @@ func (c *conversation) run() error {
 		if behaviour.OnBatch != nil {
 			answer = behaviour.OnBatch(b)
 		}
-		if err := c.known.learn(b); err != nil {
+		c.s.mu.Lock()
+		err = c.known.learn(b)
+		c.s.mu.Unlock()
+		if err != nil {
 			c.s.t.Errorf("batch %d: %v", b.GetSequence(), err)
 		}
 		if answer.Drop {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +22,7 @@ import (
 func collectCommand(o *options) *cobra.Command {
 	var only []string
 	cmd := &cobra.Command{
-		Use: "collect", Short: "Run the probes once and print what they read; nothing is sent", Args: cobra.NoArgs,
+		Use: "collect", Short: "Run the probes once and print what they read; nothing is sent", Args: noArgs,
 	}
 	out := outputFlag(cmd)
 	cmd.Flags().StringSliceVar(&only, "probe", nil, "only these probes")
@@ -34,7 +35,7 @@ func collectCommand(o *options) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if probes, err = choose(probes, only); err != nil {
+		if probes, err = choose(probes, only, cfg.ProbesOff); err != nil {
 			return err
 		}
 		samples, failed := collect(cmd.Context(), probes, cfg.ProbeTimeout)
@@ -49,12 +50,15 @@ func collectCommand(o *options) *cobra.Command {
 }
 
 // choose returns the probes that are named, all if none is.
-func choose(probes []probe.Probe, only []string) ([]probe.Probe, error) {
+func choose(probes []probe.Probe, only, off []string) ([]probe.Probe, error) {
 	if len(only) == 0 {
 		return probes, nil
 	}
 	var out []probe.Probe
 	for _, name := range only {
+		if slices.Contains(off, name) {
+			return nil, &usageError{fmt.Errorf("probe %q is switched off: take it out of probes.off", name)}
+		}
 		n := len(out)
 		var names []string
 		for _, p := range probes {
@@ -90,6 +94,7 @@ func collect(ctx context.Context, probes []probe.Probe, timeout time.Duration) (
 		readings []probe.Reading
 		err      error
 	}
+	samples = []sample{} // JSON has a list also of nothing
 	for _, p := range probes {
 		pctx, cancel := context.WithTimeout(ctx, timeout)
 		done := make(chan result, 1)

@@ -17,7 +17,7 @@ import (
 func enrolCommand(o *options) *cobra.Command {
 	var token string
 	cmd := &cobra.Command{
-		Use: "enroll", Aliases: []string{"enrol"}, Short: "Get this host its identity from a server, with a token", Args: cobra.NoArgs,
+		Use: "enroll", Aliases: []string{"enrol"}, Short: "Get this host its identity from a server, with a token", Args: noArgs,
 		Long: `Get this host its identity from a server, with a token.
 
 The token comes from "esmon token create" on the server. It also names the
@@ -53,8 +53,12 @@ func (o *options) enrol(cmd *cobra.Command, token string) error {
 	if err != nil {
 		return err
 	}
-	if len(cfg.Servers) == 0 || token == "" {
-		return &usageError{errors.New("give the server and the token: esmon-agent enroll --server ADDRESS --token TOKEN; the token comes from `esmon token create` on the server")}
+	const usage = "esmon-agent enroll --server ADDRESS --token TOKEN; the token comes from `esmon token create` on the server"
+	switch {
+	case len(cfg.Servers) == 0:
+		return &usageError{errors.New("the server is missing: " + usage)}
+	case token == "":
+		return &usageError{errors.New("the token is missing: " + usage)}
 	}
 	if err := mtls.SelfCheck(mtls.Cipher(cfg.Cipher)); err != nil {
 		return err

@@ -84,12 +84,7 @@ func (p *Program) command(started func()) *cobra.Command {
 		Use: "esmon-agent", Short: "Measures this host and sends what it measured to the eSolutions Monitoring Platform",
 		Version: p.Version, SilenceUsage: true, SilenceErrors: true,
 		// Without a command: help. An unknown one is a mistake.
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return &usageError{fmt.Errorf("there is no command %q; esmon-agent --help lists them", args[0])}
-			}
-			return nil
-		},
+		Args: onlyCommands,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetVersionTemplate("esmon-agent {{.Version}}\n")
@@ -98,6 +93,22 @@ func (p *Program) command(started func()) *cobra.Command {
 	o.register(root)
 	root.AddCommand(runCommand(o, started), enrolCommand(o), collectCommand(o), statusCommand(o), checkCommand(o), serviceCommand(o))
 	return root
+}
+
+// onlyCommands are the arguments of a command that is only a list of others.
+func onlyCommands(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return &usageError{fmt.Errorf("there is no command %q; %s --help lists them", args[0], cmd.CommandPath())}
+	}
+	return nil
+}
+
+// noArgs are the arguments of a command that takes flags only.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return &usageError{fmt.Errorf("%s takes flags only, not %q; %s --help lists them", cmd.CommandPath(), args[0], cmd.CommandPath())}
+	}
+	return nil
 }
 
 // options are the flags that all commands share.
@@ -155,7 +166,7 @@ func (o *options) logger(cfg config.Config) *slog.Logger {
 func runCommand(o *options, started func()) *cobra.Command {
 	var check bool
 	cmd := &cobra.Command{
-		Use: "run", Short: "Measure and send until told to stop", Args: cobra.NoArgs,
+		Use: "run", Short: "Measure and send until told to stop", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := o.load()
 			if err != nil {
@@ -174,7 +185,7 @@ func runCommand(o *options, started func()) *cobra.Command {
 
 func checkCommand(o *options) *cobra.Command {
 	return &cobra.Command{
-		Use: "check-config", Short: "Check the configuration and say every mistake with its line", Args: cobra.NoArgs,
+		Use: "check-config", Short: "Check the configuration and say every mistake with its line", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if _, err := o.load(); err != nil {
 				return err

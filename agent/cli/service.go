@@ -12,9 +12,12 @@ import (
 )
 
 func serviceCommand(o *options) *cobra.Command {
-	cmd := &cobra.Command{Use: "service", Short: "Run the agent as a service of the operating system"}
+	cmd := &cobra.Command{
+		Use: "service", Short: "Run the agent as a service of the operating system", Args: onlyCommands,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
 	install := &cobra.Command{
-		Use: "install", Short: "Install the service; it starts with the system", Args: cobra.NoArgs,
+		Use: "install", Short: "Install the service; it starts with the system", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			spec, err := o.spec()
 			if err != nil {
@@ -32,7 +35,7 @@ func serviceCommand(o *options) *cobra.Command {
 
 func action(name, short, done string, f func(context.Context) error) *cobra.Command {
 	return &cobra.Command{
-		Use: name, Short: short, Args: cobra.NoArgs,
+		Use: name, Short: short, Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return tell(cmd, done, f(cmd.Context())) },
 	}
 }

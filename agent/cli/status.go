@@ -16,7 +16,7 @@ import (
 
 func statusCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "status", Short: "Show the connection, the spool, what was lost, and the probes", Args: cobra.NoArgs,
+		Use: "status", Short: "Show the connection, the spool, what was lost, and the probes", Args: noArgs,
 	}
 	out := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/esolutions/esmon/agent/smallfile"
 )
 
 // Source is what a configuration is made of beside the defaults.
@@ -87,7 +89,7 @@ func Load(src Source) (Config, error) {
 
 func (l *loader) file(name string) error {
 	path := cmp.Or(name, DefaultFile())
-	content, err := os.ReadFile(path) //nolint:gosec // the operator names it
+	content, err := smallfile.Read(path, smallfile.Settings)
 	if name == "" && errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+
+	"github.com/esolutions/esmon/agent/smallfile"
 )
 
 // Names of the files in the state directory.
@@ -19,6 +21,10 @@ const (
 
 // ErrNotEnrolled is returned where there is no identity yet.
 var ErrNotEnrolled = errors.New("this agent is not enrolled: make a token on the server (esmon token create), then run esmon-agent enroll --server ADDRESS --token TOKEN")
+
+// ErrOtherIdentity is returned by [Store.Replace] where the state directory holds
+// another identity than the one in use.
+var ErrOtherIdentity = errors.New("the agent was enrolled anew: the identity in use is no longer the one in the state directory")
 
 // Store keeps the identity in the state directory and hands it to connections.
 // Its methods may be called at the same time.
@@ -51,7 +57,7 @@ func OpenStore(dir string) (*Store, error) {
 
 func readIdentity(dir string) (*Identity, error) {
 	path := filepath.Join(dir, identityFile)
-	text, err := os.ReadFile(path) //nolint:gosec // the agent's own state directory
+	text, err := smallfile.Read(path, smallfile.Settings)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, ErrNotEnrolled
 	}
@@ -69,7 +75,7 @@ func readIdentity(dir string) (*Identity, error) {
 // means nothing.
 func readCounter(dir, agentID string) (counter, error) {
 	fresh := counter{AgentID: agentID}
-	text, err := os.ReadFile(filepath.Join(dir, counterFile)) //nolint:gosec // the agent's own state directory
+	text, err := smallfile.Read(filepath.Join(dir, counterFile), smallfile.Settings)
 	if errors.Is(err, os.ErrNotExist) {
 		return fresh, nil
 	}
@@ -112,13 +118,17 @@ func (s *Store) Certificate() (*tls.Certificate, error) { return s.Identity().Ce
 // Roots returns the CAs to trust now, for TLS.
 func (s *Store) Roots() *x509.CertPool { return s.Identity().Roots }
 
-// Replace stores a renewed identity and uses it from now on.
+// Replace stores a renewed identity and uses it from now on, unless another
+// process enrolled the agent anew meanwhile: then the error is ErrOtherIdentity.
 func (s *Store) Replace(i *Identity) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if kept, err := readIdentity(s.dir); err == nil && !kept.Certificate.Leaf.Equal(s.identity.Certificate.Leaf) {
+		return ErrOtherIdentity
+	}
 	if err := Save(s.dir, i); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.identity = i
 	return nil
 }

@@ -36,10 +36,11 @@ type job struct {
 	interval time.Duration
 	timeout  time.Duration
 
-	mu    sync.Mutex // guards what follows
-	stats Stats
-	last  []probe.Reading // of the last run that brought some; for repeating
-	ended bool            // the schedule has ended: late results go nowhere
+	mu       sync.Mutex // guards what follows
+	stats    Stats
+	returned int64           // number of the newest run that has returned
+	last     []probe.Reading // of the last run that was good or brought some; for repeating
+	ended    bool            // the schedule has ended: late results go nowhere
 }
 
 func newJob(s *Schedule, p probe.Probe, name string, interval time.Duration) *job {
@@ -98,8 +99,12 @@ func (j *job) start(ctx context.Context) <-chan struct{} {
 	begun := j.s.now()
 	clock := time.Now()
 	rctx, cancel := context.WithTimeout(ctx, j.timeout)
-	j.update(func(st *Stats) { st.Runs++ })
-	late := time.AfterFunc(j.timeout, func() { j.late(ctx) })
+	var run int64
+	j.update(func(st *Stats) {
+		st.Runs++
+		run = st.Runs
+	})
+	late := time.AfterFunc(j.timeout, func() { j.late(ctx, run) })
 	go func() {
 		defer close(done)
 		defer cancel()
@@ -110,12 +115,16 @@ func (j *job) start(ctx context.Context) <-chan struct{} {
 	return done
 }
 
-// late notes that a run has not returned in time.
-func (j *job) late(ctx context.Context) {
+// late notes that a run has not returned in time. It may have by now, as one that
+// heeds its context does.
+func (j *job) late(ctx context.Context, run int64) {
 	first := false
 	j.update(func(st *Stats) {
-		first = st.Error == ""
 		st.Timeouts++
+		if j.returned >= run {
+			return
+		}
+		first = st.Error == ""
 		st.Hanging = true
 		st.Error = fmt.Sprintf("the run has not returned after %s; no other is started before it does", j.timeout)
 	})
@@ -144,6 +153,7 @@ func (j *job) collect(ctx context.Context) (readings []probe.Reading, err error)
 func (j *job) finish(ctx context.Context, begun time.Time, took time.Duration, readings []probe.Reading, err error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.returned = j.stats.Runs // only one runs at a time
 	if j.ended || ctx.Err() != nil && err != nil {
 		return // stopped in the middle: no failure of the probe
 	}
@@ -152,7 +162,9 @@ func (j *job) finish(ctx context.Context, begun time.Time, took time.Duration, r
 	if recovered {
 		j.s.log.InfoContext(ctx, "probe works again", "probe", j.name)
 	}
-	if len(readings) > 0 {
+	// A good run that found nothing counts too: what was there has ended, and
+	// repeating it would bring it back.
+	if len(readings) > 0 || err == nil {
 		j.last = readings
 	}
 	j.s.sink.Put(spool.Collection{Probe: j.name, Started: begun, Readings: readings, Complete: err == nil})

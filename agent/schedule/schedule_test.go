@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -207,8 +208,9 @@ func TestSlowProbeIsTold(t *testing.T) {
 			return ctx.Err()
 		}})
 		time.Sleep(65 * time.Second)
+		synctest.Wait()
 		st := r.stats(t, "slow")
-		if st.Timeouts < 3 || st.Failures < 3 || st.Duration != 10*time.Second {
+		if st.Timeouts < 3 || st.Failures < 3 || st.Duration != 10*time.Second || st.Hanging {
 			t.Errorf("stats %+v", st)
 		}
 		r.stop()
@@ -239,16 +241,16 @@ func TestPanic(t *testing.T) {
 func TestFailureIsNotComplete(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		fail := true
+		var works atomic.Bool
 		r := start(t, "a", &fake{name: "p", interval: 10 * time.Second, collect: func(_ context.Context, e *probe.Emitter) error {
 			e.Emit(schema, nil, time.Now(), 1)
-			if fail {
+			if !works.Load() {
 				return errors.New("permission denied")
 			}
 			return nil
 		}})
 		time.Sleep(15 * time.Second)
-		fail = false
+		works.Store(true)
 		time.Sleep(10 * time.Second)
 		r.stop()
 		got := r.sink.of("p")
@@ -294,6 +296,32 @@ func TestSlowRhythmIsRepeated(t *testing.T) {
 		good := r.stats(t, "host").LastRun
 		if repeats < 25 || last.Sub(good) < 25*time.Minute || last.Sub(good) > 31*time.Minute {
 			t.Errorf("%d repeats, the last %s after the last good run; want them for three intervals", repeats, last.Sub(good))
+		}
+	})
+}
+
+func TestWhatEndedIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		runs := 0
+		r := start(t, "a", &fake{name: "host", interval: 10 * time.Minute, collect: func(_ context.Context, e *probe.Emitter) error {
+			if runs++; runs <= 2 {
+				e.Emit(schema, nil, time.Now(), 1)
+			}
+			return nil
+		}})
+		time.Sleep(time.Hour)
+		r.stop()
+		ended := false
+		for _, c := range r.sink.of("host") {
+			if len(c.Readings) == 0 {
+				ended = true
+			} else if ended {
+				t.Fatalf("what had ended was repeated at %s", c.Started)
+			}
+		}
+		if !ended {
+			t.Fatal("no run without readings was put")
 		}
 	})
 }

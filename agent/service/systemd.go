@@ -15,7 +15,6 @@ func systemdUnit(s Spec) string {
 	}
 	return fmt.Sprintf(`[Unit]
 Description=%s
-Documentation=man:esmon-agent(8)
 Wants=network-online.target
 After=network-online.target
 

@@ -3,6 +3,7 @@ package spool
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 
 	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
@@ -76,10 +77,10 @@ func (s *Spool) append(ctx context.Context, add addition) error {
 	s.appendedRows(rows)
 	s.totals.AppendedBatches -= gone.batches
 	s.totals.AppendedSamples -= gone.samples
-	if err := s.release(ctx, gone); err != nil {
-		return err
-	}
-	return s.trimBytes(ctx)
+	// The batches are in the spool: a failure from here on is none of theirs, or
+	// the caller would write them again. Maintain tries again and says why.
+	_ = errors.Join(s.release(ctx, gone), s.trimBytes(ctx))
+	return nil
 }
 
 // mustSync tells whether the transaction gives out numbers for the first time.
@@ -143,9 +144,7 @@ func (s *Spool) appendedRows(rows []*row) {
 	s.gaps.markSaved()
 	for _, r := range rows {
 		s.next = r.seq + 1
-		for _, f := range r.frames {
-			s.defs.use(f, r.seq)
-		}
+		s.defs.use(r.frames, r.seq)
 		s.hold(r)
 		s.totals.AppendedBatches++
 		s.totals.AppendedSamples += r.samples

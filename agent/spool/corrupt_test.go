@@ -109,16 +109,7 @@ func TestDamageWhileRunning(t *testing.T) {
 	}
 	held, id := b.Stats(), b.ID()
 	batch := b.all()[0]
-	// The pages of the tables point nowhere now.
-	if err := b.Exec(t.Context(), "PRAGMA writable_schema=ON"); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Exec(t.Context(), "UPDATE sqlite_schema SET rootpage = 99999 WHERE type = 'table'"); err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Exec(t.Context(), "PRAGMA schema_version=12345"); err != nil {
-		t.Fatal(err)
-	}
+	b.breakTables()
 	b.put("sda") // sdb vanished
 	if b.ID() == id {
 		t.Fatal("the spool was not replaced")

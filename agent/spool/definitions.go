@@ -28,7 +28,6 @@ type definitions struct {
 type schemaDef struct {
 	id    uint32
 	key   string // metric.AppendSchema
-	used  uint64 // newest sequence that uses it
 	saved bool   // it is in the file
 }
 
@@ -37,6 +36,7 @@ type entityDef struct {
 	labels string // metric.AppendEntity
 	target string
 	used   uint64 // newest sequence that uses it
+	forms  int    // frames that use it and wait in memory for a number
 	saved  bool   // it is in the file
 }
 
@@ -150,7 +150,7 @@ func (d *definitions) load(ctx context.Context, conn *sql.Conn, used uint64) err
 		if _, rest, err := metric.DecodeSchema(def); err != nil || len(rest) > 0 {
 			return fmt.Errorf("schema %d cannot be read: %w", id, errForeign)
 		}
-		d.addSchema(&schemaDef{id: id, key: string(def), used: used, saved: true})
+		d.addSchema(&schemaDef{id: id, key: string(def), saved: true})
 		return nil
 	})
 	if err != nil {
@@ -199,7 +199,7 @@ func eachRow(ctx context.Context, conn *sql.Conn, query string, f func(id uint32
 // that are not live. Schemas are the probes' and therefore few.
 func (d *definitions) unused(before uint64, live map[uint32]bool) (ids []uint32) {
 	for id, def := range d.entities {
-		if def.saved && def.used < before && !live[id] {
+		if def.saved && def.forms == 0 && def.used < before && !live[id] {
 			ids = append(ids, id)
 		}
 	}
@@ -214,13 +214,33 @@ func (d *definitions) forget(ids []uint32) {
 	}
 }
 
-// use notes the newest batch that uses the frame's definitions.
-func (d *definitions) use(f *ingestv1.Frame, seq uint64) {
-	if def := d.schemas[f.Schema]; def != nil {
-		def.used = seq
+// describe tells whether there is a definition of everything in the frames that
+// fits them.
+func (d *definitions) describe(frames []*ingestv1.Frame) bool {
+	for _, f := range frames {
+		schema := d.schemas[f.GetSchema()]
+		if schema == nil || d.entities[f.GetEntity()] == nil || schema.columns() != len(f.GetValues()) {
+			return false
+		}
 	}
-	if def := d.entities[f.Entity]; def != nil {
-		def.used = seq
+	return true
+}
+
+// use notes the newest batch that uses the frames' entities.
+func (d *definitions) use(frames []*ingestv1.Frame, seq uint64) {
+	for _, f := range frames {
+		if def := d.entities[f.Entity]; def != nil {
+			def.used = seq
+		}
+	}
+}
+
+// formed notes that frames wait in memory no more: they are in the file, or lost.
+func (d *definitions) formed(frames []*ingestv1.Frame) {
+	for _, f := range frames {
+		if def := d.entities[f.Entity]; def != nil {
+			def.forms--
+		}
 	}
 }
 

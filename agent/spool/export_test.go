@@ -15,6 +15,9 @@ func (s *Spool) Exec(ctx context.Context, query string, args ...any) error {
 	return err
 }
 
+// SetMaxLive sets the bound of a probe's live entities, before anything is put.
+func (s *Spool) SetMaxLive(n int) { s.maxLive = n }
+
 // Decode decodes a payload.
 func Decode(payload []byte) (int, error) {
 	c, err := newCodec()

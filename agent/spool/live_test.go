@@ -121,7 +121,8 @@ func TestUnusedDefinitionsAreForgotten(t *testing.T) {
 		name := time.Duration(i).String()
 		b.put(name)
 		b.clock.Add(time.Second)
-		for _, f := range b.all()[len(b.all())-1].Frames {
+		batches := b.all()
+		for _, f := range batches[len(batches)-1].Frames {
 			if metric.IsStale(f.GetValues()[0]) {
 				continue
 			}

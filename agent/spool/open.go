@@ -8,11 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	_ "modernc.org/sqlite" // the driver
 )
 
 // formatVersion is the version of the tables below.
@@ -38,36 +36,6 @@ var ErrClosed = errors.New("the spool is closed")
 
 // errForeign is the error for a file that this version cannot use as it is.
 var errForeign = errors.New("not a spool of this version")
-
-// damaged tells whether the error means that the file cannot be used.
-func damaged(err error) bool {
-	if errors.Is(err, errForeign) {
-		return true
-	}
-	var e *sqlite.Error
-	if !errors.As(err, &e) {
-		return false
-	}
-	switch e.Code() & 0xff {
-	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT:
-		return true
-	}
-	switch e.Code() { // the disk cannot give back what it was given
-	case sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS, sqlite3.SQLITE_IOERR_IN_PAGE:
-		return true
-	}
-	return false
-}
-
-// openOrReplace opens the file and sets a damaged one aside.
-func (s *Spool) openOrReplace(ctx context.Context) error {
-	err := s.openFile(ctx)
-	if !damaged(err) {
-		return err
-	}
-	s.held = s.salvageCounts(ctx)
-	return s.replace(ctx, err)
-}
 
 // openFile opens the file, checks it and loads what is kept in memory. After an
 // error nothing is open.
@@ -199,74 +167,4 @@ func (s *Spool) closeFile() error {
 		return fmt.Errorf("close the spool: %w", err)
 	}
 	return nil
-}
-
-// salvageCounts reads from a damaged file what it held. Where that cannot be
-// read, the loss ended when the file was last written, and its start and size
-// are zero: not known.
-func (s *Spool) salvageCounts(ctx context.Context) (h held) {
-	if info, err := os.Stat(s.cfg.Path); err == nil {
-		h.newest = info.ModTime().UnixMilli()
-	}
-	db, err := sql.Open("sqlite", s.cfg.Path+"?_pragma=query_only(1)")
-	if err != nil {
-		return h
-	}
-	defer func() { _ = db.Close() }()
-	if known, err := counts(ctx, db); err == nil {
-		return known
-	}
-	return h
-}
-
-// replace sets the damaged file aside and begins a new one. Definitions and
-// live entities known in memory go into the new file. The caller holds mu.
-func (s *Spool) replace(ctx context.Context, cause error) error {
-	_ = s.closeFile() // it is damaged anyway
-	lost := s.held
-	aside := s.cfg.Path + ".corrupt-" + s.now().UTC().Format("20060102T150405.000")
-	for _, suffix := range []string{"", "-wal", "-shm"} {
-		if err := os.Rename(s.cfg.Path+suffix, aside+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("set the damaged spool aside: %w", err)
-		}
-	}
-	s.forgetOldAside()
-	defs, live, gaps := s.defs, s.live, s.gaps
-	s.defs, s.live, s.gaps = newDefinitions(), liveSet{}, gapList{}
-	err := s.openFile(ctx)
-	s.defs, s.live, s.gaps = defs.unsaved(), live.unsaved(), gaps.unsaved()
-	if err != nil {
-		return err
-	}
-	s.totals.Corruptions++
-	s.log.ErrorContext(ctx, "the spool file was damaged: it was set aside and a new one begun",
-		"error", cause, "kept_as", aside, "spool_id", s.id)
-	s.lose(ctx, Gap{
-		Reason: ReasonCorrupt,
-		From:   lost.oldest, To: lost.newest, Batches: lost.batches, Samples: lost.samples,
-	})
-	return nil
-}
-
-// keepAside is how many damaged files are kept for people to look at.
-const keepAside = 2
-
-func (s *Spool) forgetOldAside() {
-	dir := filepath.Dir(s.cfg.Path)
-	entries, err := os.ReadDir(dir) // by name, and so by time
-	if err != nil {
-		return // tried again at the next damage
-	}
-	var names []string
-	for _, e := range entries {
-		side := strings.HasSuffix(e.Name(), "-wal") || strings.HasSuffix(e.Name(), "-shm")
-		if !side && strings.HasPrefix(e.Name(), filepath.Base(s.cfg.Path)+".corrupt-") {
-			names = append(names, filepath.Join(dir, e.Name()))
-		}
-	}
-	for i := 0; i < len(names)-keepAside; i++ {
-		for _, suffix := range []string{"", "-wal", "-shm"} {
-			_ = os.Remove(names[i] + suffix) // tried again at the next damage
-		}
-	}
 }

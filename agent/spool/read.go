@@ -26,6 +26,7 @@ var ErrReplaced = errors.New("the spool was replaced by a new one")
 func (s *Spool) Span(ctx context.Context) (id string, first, last uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	ctx = context.WithoutCancel(ctx)
 	if err := s.ensure(ctx); err != nil {
 		return "", 0, 0, err
 	}
@@ -38,7 +39,8 @@ func (s *Spool) first(ctx context.Context) (uint64, error) {
 	var first uint64
 	err := s.conn.QueryRowContext(ctx, "SELECT ifnull(min(seq), ?) FROM batch", int64(s.next)).Scan(&first)
 	if damaged(err) {
-		return s.next, s.replace(ctx, err)
+		err = s.replace(ctx, err)
+		return s.next, err
 	}
 	if err != nil {
 		return 0, fmt.Errorf("find the first batch of the spool: %w", err)
@@ -47,11 +49,13 @@ func (s *Spool) first(ctx context.Context) (uint64, error) {
 }
 
 // Read returns the first waiting batch with a number from first to last, nil if
-// there is none. A batch that cannot be decoded is dropped as a gap. ErrReplaced
+// there is none. A batch that cannot be decoded, or of which a definition is
+// missing, is dropped as a gap: it would hold up all behind it. ErrReplaced
 // says that the spool is no longer the one with the id.
 func (s *Spool) Read(ctx context.Context, id string, first, last uint64) (*Batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	ctx = context.WithoutCancel(ctx)
 	for {
 		if err := s.ensure(ctx); err != nil {
 			return nil, err
@@ -69,7 +73,7 @@ func (s *Spool) Read(ctx context.Context, id string, first, last uint64) (*Batch
 		if err != nil || b == nil {
 			return nil, err
 		}
-		if b.Frames, err = s.codec.decode(payload); err == nil {
+		if b.Frames, err = s.codec.decode(payload); err == nil && s.defs.describe(b.Frames) {
 			return b, nil
 		}
 		if err := s.drop(ctx, ReasonCorrupt, b.Sequence, b.Sequence); err != nil {
@@ -154,10 +158,12 @@ func (s *Spool) release(ctx context.Context, gone held) error {
 	if gone.batches == 0 || h.batches == 0 {
 		return nil
 	}
-	// Batches leave mostly in their order, so the first row is the oldest.
-	err := s.conn.QueryRowContext(ctx, "SELECT from_ms FROM batch ORDER BY seq LIMIT 1").Scan(&h.oldest)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return fmt.Errorf("find the oldest batch of the spool: %w", err)
+	// Numbers follow time, save for batches that were split.
+	err := s.conn.QueryRowContext(ctx, `SELECT
+		(SELECT from_ms FROM batch ORDER BY seq LIMIT 1), (SELECT to_ms FROM batch ORDER BY seq DESC LIMIT 1)`).
+		Scan(&h.oldest, &h.newest)
+	if err != nil {
+		return fmt.Errorf("find the oldest and the newest batch of the spool: %w", err)
 	}
 	return nil
 }

@@ -35,6 +35,7 @@ type Spool struct {
 	now      func() time.Time
 	codec    *codec
 	appended chan struct{}
+	maxLive  int
 
 	mu     sync.Mutex // guards everything below
 	db     *sql.DB
@@ -45,6 +46,7 @@ type Spool struct {
 	defs   *definitions
 	live   liveSet
 	held   held
+	damage []damage // files set aside and not reported yet
 	totals Totals
 	gaps   gapList
 	closed bool
@@ -55,6 +57,7 @@ type held struct {
 	batches, bytes, samples int64
 	oldest                  int64 // timestamp of the oldest sample, Unix ms
 	newest                  int64 // timestamp of the newest sample, Unix ms
+	unknown                 bool  // the file could not be read: only newest is known
 }
 
 // Totals count since the process started.
@@ -83,8 +86,8 @@ func Open(ctx context.Context, cfg Config, now func() time.Time, log *slog.Logge
 	}
 	s := &Spool{
 		cfg: cfg, log: log, now: now, codec: c,
-		appended: make(chan struct{}, 1),
-		defs:     newDefinitions(), live: liveSet{},
+		appended: make(chan struct{}, 1), maxLive: maxLive,
+		defs: newDefinitions(), live: liveSet{},
 	}
 	s.totals.LostSamples, s.totals.LostBatches = map[Reason]int64{}, map[Reason]int64{}
 	if err := s.openOrReplace(ctx); err != nil {
@@ -136,13 +139,14 @@ func (s *Spool) Close() error {
 }
 
 // ensure opens the file again where replacing a damaged one had failed. The
-// caller holds mu.
+// caller holds mu. What is begun is ended, it takes milliseconds: a caller that
+// gives up half-way must not leave a spool that is half replaced.
 func (s *Spool) ensure(ctx context.Context) error {
 	switch {
 	case s.closed:
 		return ErrClosed
 	case s.conn == nil:
-		return s.openOrReplace(ctx)
+		return s.openOrReplace(context.WithoutCancel(ctx))
 	}
 	return nil
 }
@@ -151,6 +155,7 @@ func (s *Spool) ensure(ctx context.Context) error {
 // A file found damaged is set aside, and f runs on the new one.
 // The caller holds mu.
 func (s *Spool) transact(ctx context.Context, durable bool, f func(*sql.Tx) error) error {
+	ctx = context.WithoutCancel(ctx) // see ensure
 	err := s.tryTransact(ctx, durable, f)
 	if !damaged(err) {
 		return err
@@ -165,9 +170,6 @@ func (s *Spool) tryTransact(ctx context.Context, durable bool, f func(*sql.Tx) e
 	if err := s.ensure(ctx); err != nil {
 		return err
 	}
-	// A cancelled context must not leave a half-read state behind: what is
-	// begun is ended, it takes milliseconds.
-	ctx = context.WithoutCancel(ctx)
 	if durable {
 		if _, err := s.conn.ExecContext(ctx, "PRAGMA synchronous=FULL"); err != nil {
 			return fmt.Errorf("ask for a durable write: %w", err)

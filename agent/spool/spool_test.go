@@ -319,6 +319,17 @@ func TestInspectWhileOpen(t *testing.T) {
 	if c.ID != b.ID() || c.Batches != 1 || c.Samples != 2 || c.Oldest != b.clock.Now().UnixMilli() {
 		t.Errorf("contents %+v", c)
 	}
+	wd, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	relative, err := filepath.Rel(wd, b.cfg.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err := spool.Inspect(t.Context(), relative); err != nil || c.Batches != 1 {
+		t.Errorf("by a relative path: %+v, %v", c, err)
+	}
 	b.put("sda") // the reader left no lock behind
 	if _, err := spool.Inspect(t.Context(), filepath.Join(t.TempDir(), "none.db")); err == nil {
 		t.Error("a file that is not there was inspected")

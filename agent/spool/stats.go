@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Stats say how the spool is.
@@ -55,7 +56,11 @@ func Inspect(ctx context.Context, path string) (*Contents, error) {
 	if _, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("inspect the spool: %w", err)
 	}
-	u := url.URL{Scheme: "file", Path: filepath.ToSlash(path), RawQuery: "mode=ro&_pragma=query_only(1)&_pragma=busy_timeout(5000)"}
+	full, err := filepath.Abs(path) // a URI's first part would be a host's name
+	if err != nil {
+		return nil, fmt.Errorf("inspect the spool: %w", err)
+	}
+	u := url.URL{Scheme: "file", Path: "/" + strings.TrimPrefix(filepath.ToSlash(full), "/"), RawQuery: "mode=ro&_pragma=query_only(1)&_pragma=busy_timeout(5000)"}
 	db, err := sql.Open("sqlite", u.String())
 	if err != nil {
 		return nil, fmt.Errorf("inspect spool %s: %w", path, err)

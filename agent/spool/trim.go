@@ -12,6 +12,7 @@ import (
 func (s *Spool) Maintain(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	ctx = context.WithoutCancel(ctx)
 	if err := s.ensure(ctx); err != nil {
 		return err
 	}
@@ -24,7 +25,7 @@ func (s *Spool) Maintain(ctx context.Context) error {
 }
 
 func (s *Spool) maintain(ctx context.Context) error {
-	if err := s.trimAge(ctx); err != nil {
+	if err := errors.Join(s.trimAge(ctx), s.trimBytes(ctx)); err != nil {
 		return err
 	}
 	if err := s.forgetUnused(ctx); err != nil {

@@ -94,7 +94,7 @@ func (w *Writer) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return w.Flush(context.WithoutCancel(ctx))
+			return w.last(context.WithoutCancel(ctx))
 		case <-w.wake:
 		}
 		w.linger(ctx)
@@ -104,6 +104,18 @@ func (w *Writer) Run(ctx context.Context) error {
 			w.signal() // what could not be written is tried again
 		}
 	}
+}
+
+// last writes what waits at the end. What cannot be written then is lost, with
+// nowhere but the log to note it.
+func (w *Writer) last(ctx context.Context) error {
+	err := w.Flush(ctx)
+	if err != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.log.ErrorContext(ctx, "the last readings could not be written to the spool and are lost", "samples", w.samples)
+	}
+	return err
 }
 
 // linger waits for more frames of the same moment.
@@ -193,6 +205,11 @@ func (w *Writer) giveBack(ctx context.Context, frames []*ingestv1.Frame, gone []
 	}
 }
 
+// maxLive is how many entities of a probe are kept as live while it never says
+// that a run was complete. Beyond it those that it did not report end: what it
+// leaves behind must not grow for ever.
+const maxLive = 20_000
+
 // number turns readings into frames that name their definitions by number, and
 // those of the pairs that ended into stale frames, which come first.
 func (s *Spool) number(c Collection, gone *[]ended) []*ingestv1.Frame {
@@ -203,14 +220,13 @@ func (s *Spool) number(c Collection, gone *[]ended) []*ingestv1.Frame {
 	for i := range c.Readings {
 		r := &c.Readings[i]
 		schema, entity := s.defs.schema(r.Schema), s.defs.entity(r.Labels, r.Target)
-		// In use by the batch being formed, which has no number yet.
-		schema.used, entity.used = math.MaxUint64, math.MaxUint64
+		entity.forms++
 		p := pair{entity: entity.id, schema: schema.id}
 		seen[p] = true
 		s.live.add(c.Probe, p)
 		frames = append(frames, &ingestv1.Frame{Entity: p.entity, Schema: p.schema, TimestampMs: r.Time, Values: r.Values})
 	}
-	if !c.Complete {
+	if !c.Complete && len(s.live[c.Probe]) <= s.maxLive {
 		return frames
 	}
 	return append(s.staleFrames(c, seen, gone), frames...)
@@ -227,7 +243,7 @@ func (s *Spool) staleFrames(c Collection, seen map[pair]bool, gone *[]ended) (fr
 		if schema == nil || entity == nil {
 			continue // never described to anyone
 		}
-		entity.used = math.MaxUint64
+		entity.forms++
 		values := make([]float64, schema.columns())
 		for i := range values {
 			values[i] = metric.Stale()
@@ -260,7 +276,13 @@ func (s *Spool) others(keep []string) (names []string) {
 func (s *Spool) add(ctx context.Context, a addition) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.append(ctx, a)
+	if err := s.append(ctx, a); err != nil {
+		return err
+	}
+	for _, frames := range a.batches {
+		s.defs.formed(frames)
+	}
+	return nil
 }
 
 // lost records frames that could not be written.
@@ -272,5 +294,6 @@ func (s *Spool) lost(ctx context.Context, frames []*ingestv1.Frame) {
 		g.From, g.To = min(g.From, f.TimestampMs), max(g.To, f.TimestampMs)
 		g.Samples += int64(len(f.Values))
 	}
+	s.defs.formed(frames)
 	s.lose(ctx, g)
 }

@@ -15,13 +15,14 @@ import (
 func TestRenewal(t *testing.T) {
 	t.Parallel()
 	s := agenttest.New(t)
-	s.Behave(agenttest.Behaviour{CertificateLife: 2 * time.Second})
+	s.Behave(agenttest.Behaviour{CertificateLife: 4 * time.Second})
 	r := enrolRig(t, s, t.TempDir(), nil)
 	first := r.store.Identity()
 	s.Behave(agenttest.Behaviour{})
 	r.run()
 	r.batch(1)
-	r.eventually("renewed and in use", func() bool { return s.Certificates() == 2 })
+	serial := func(i *enrol.Identity) string { return i.Certificate.Leaf.SerialNumber.String() }
+	r.eventually("renewed and in use", func() bool { return s.Serial() != "" && s.Serial() != serial(first) })
 	for range 3 {
 		r.batch(1)
 	}
@@ -34,9 +35,40 @@ func TestRenewal(t *testing.T) {
 	if i.AgentID != first.AgentID || !i.Expires().After(first.Expires()) {
 		t.Errorf("stored is %s until %s, first was %s until %s", i.AgentID, i.Expires(), first.AgentID, first.Expires())
 	}
+	if s.Serial() != serial(i) {
+		t.Errorf("the stream shows certificate %s, stored is %s", s.Serial(), serial(i))
+	}
 	if st := r.uplink.Stats(); st.Renewals != 1 || st.Failures != 0 {
 		t.Errorf("stats %+v", st)
 	}
+}
+
+// Somebody enrols the agent anew while it runs well: the renewal that falls due
+// must not put the old identity back.
+func TestRenewalGivesWayToANewIdentity(t *testing.T) {
+	t.Parallel()
+	s := agenttest.New(t)
+	s.Behave(agenttest.Behaviour{CertificateLife: 4 * time.Second})
+	r := enrolRig(t, s, t.TempDir(), nil)
+	s.Behave(agenttest.Behaviour{})
+	i, err := enrol.Enrol(t.Context(), []string{s.Addr()}, s.Token, "", enrol.Facts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.run()
+	if err := enrol.Save(r.dir, i); err != nil {
+		t.Fatal(err)
+	}
+	r.eventually("the new identity is in use", func() bool { return s.Serial() == i.Certificate.Leaf.SerialNumber.String() })
+	stored, err := enrol.OpenStore(r.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id := stored.Identity().AgentID; id != i.AgentID || r.uplink.Stats().Renewals != 0 {
+		t.Errorf("stored is %s, want %s; stats %+v", id, i.AgentID, r.uplink.Stats())
+	}
+	r.batch(1)
+	r.delivered()
 }
 
 func TestRenewalIsTriedAgain(t *testing.T) {

@@ -67,19 +67,30 @@ func (u *Uplink) logFailure(ctx context.Context, server string, err error, refus
 		"error", err, "next_attempt_in", wait.Round(time.Millisecond).String())
 }
 
-// refused counts a refusal and logs the first of each reason: per item it is a
-// counter.
+// refusalLogEvery is how often a refusal of one reason is logged.
+const refusalLogEvery = time.Hour
+
+// maxReasons is how many reasons of refusals are told apart; the server has far
+// fewer.
+const maxReasons = 100
+
+// refused counts a refusal and logs one of each reason now and then: per item it
+// is a counter.
 func (u *Uplink) refused(ctx context.Context, r *ingestv1.Refusal) {
-	first := false
+	reason := r.GetReason()
 	u.state.update(func(s *Stats) {
-		first = s.Refusals[r.GetReason()] == 0
-		s.Refusals[r.GetReason()]++
+		if _, known := s.Refusals[reason]; !known && len(s.Refusals) >= maxReasons {
+			reason = "other"
+		}
+		s.Refusals[reason]++
 		if r.GetRetryable() {
 			s.PutOff++
 		}
 	})
-	if first {
-		u.log.WarnContext(ctx, "the server refused something; further refusals for this reason are only counted",
+	now := u.now()
+	if at, logged := u.refusedAt[reason]; !logged || now.Sub(at).Abs() >= refusalLogEvery {
+		u.refusedAt[reason] = now
+		u.log.WarnContext(ctx, "the server refused something; further refusals for this reason are only counted for an hour",
 			"reason", r.GetReason(), "message", r.GetMessage(), "batch", r.GetSequence(), "frame", r.GetFrame(), "comes_again", r.GetRetryable())
 	}
 }

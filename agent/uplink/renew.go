@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -60,11 +61,18 @@ func (u *Uplink) renewAt(ctx context.Context, server string) error {
 	if err != nil {
 		return fmt.Errorf("renew at %s: %w", server, err)
 	}
-	if err := u.identity.Replace(i); err != nil {
+	switch err := u.identity.Replace(i); {
+	case errors.Is(err, enrol.ErrOtherIdentity):
+		if _, err := u.identity.Reload(); err != nil {
+			return err
+		}
+		u.log.InfoContext(ctx, "a new identity was found", "agent_id", u.identity.Identity().AgentID)
+	case err != nil:
 		return err
+	default:
+		u.state.update(func(s *Stats) { s.Renewals++ })
+		u.log.InfoContext(ctx, "the certificate was renewed", "ends", i.Expires().UTC().Format(time.RFC3339))
 	}
-	u.state.update(func(s *Stats) { s.Renewals++ })
-	u.log.InfoContext(ctx, "the certificate was renewed", "ends", i.Expires().UTC().Format(time.RFC3339))
 	select {
 	case u.renewed <- struct{}{}: // the stream is opened anew, with it
 	default:

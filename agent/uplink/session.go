@@ -37,6 +37,7 @@ type session struct {
 	window   *window
 	known    spool.Known
 	carried  map[uint64]carried // definitions that batches under way brought
+	putOffs  map[uint64]int     // how often the server put a batch off
 	stall    *time.Timer
 	closing  bool // no backlog any more: what is under way is waited for
 	recycle  bool // and the stream is opened anew
@@ -130,7 +131,7 @@ func (s *session) begin(id string, first, last uint64, w *ingestv1.Welcome) {
 	s.spoolID, s.maxBytes = id, int(w.GetMaxBatchBytes())
 	s.window = newWindow(limit, first, last)
 	s.known = spool.Known{Schemas: map[uint32]bool{}, Entities: map[uint32]bool{}}
-	s.carried = map[uint64]carried{}
+	s.carried, s.putOffs = map[uint64]carried{}, map[uint64]int{}
 	s.opened.Store(true)
 	s.u.state.connected(s.u.now(), s.server, w.GetClockMs())
 	s.u.log.Info("connected", "server", s.server, "backlog_batches", s.u.spool.Stats().Batches)
@@ -314,7 +315,7 @@ func (s *session) ack(sctx context.Context, a *ingestv1.Ack) error {
 	for _, r := range a.GetRefusals() {
 		s.u.refused(sctx, r)
 		if r.GetRetryable() {
-			s.window.postpone(r.GetSequence(), now.Add(retryAfter(r)))
+			s.window.postpone(r.GetSequence(), now.Add(s.wait(r)))
 			s.forget(r.GetSequence())
 		}
 	}
@@ -335,6 +336,7 @@ func (s *session) ack(sctx context.Context, a *ingestv1.Ack) error {
 	for _, r := range acked {
 		for seq := r.First; seq <= r.Last; seq++ {
 			delete(s.carried, seq)
+			delete(s.putOffs, seq)
 		}
 	}
 	s.backoff.reset() // a stream that works, not one that is only opened
@@ -345,10 +347,16 @@ func (s *session) ack(sctx context.Context, a *ingestv1.Ack) error {
 	return err
 }
 
-// retryAfter bounds what a server asks for.
-func retryAfter(r *ingestv1.Refusal) time.Duration {
-	d := time.Duration(r.GetRetryAfterMs()) * time.Millisecond
-	return min(max(d, 100*time.Millisecond), 5*time.Minute)
+// wait returns how long a batch waits that the server put off: as long as it
+// asks for, within bounds, and a random time on top whose bound doubles with each
+// refusal. A fleet that was put off together must not come back together.
+func (s *session) wait(r *ingestv1.Refusal) time.Duration {
+	asked := time.Duration(r.GetRetryAfterMs()) * time.Millisecond
+	asked = min(max(asked, 100*time.Millisecond), 5*time.Minute)
+	n := s.putOffs[r.GetSequence()]
+	s.putOffs[r.GetSequence()] = n + 1
+	more := min(asked<<min(n, 10), max(asked, s.u.cfg.BackoffMax))
+	return asked + time.Duration(s.backoff.random(int64(more)+1))
 }
 
 // inbox holds what was received until the sending goroutine looks. It takes as

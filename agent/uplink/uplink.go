@@ -70,8 +70,9 @@ type Uplink struct {
 	renewed  chan struct{} // signalled after the identity changed
 	state    state
 
-	failures seldom // Run's: what was logged of failures
-	skewed   bool   // Run's: the clocks were said to differ
+	failures  seldom               // Run's: what was logged of failures
+	refusedAt map[string]time.Time // Run's: when a refusal was last logged, by reason
+	skewed    bool                 // Run's: the clocks were said to differ
 }
 
 // New returns an uplink; Run connects.
@@ -79,7 +80,7 @@ func New(cfg Config, s *spool.Spool, identity *enrol.Store, now func() time.Time
 	zstdgrpc.Register()
 	return &Uplink{
 		cfg: cfg, spool: s, identity: identity, now: now, log: log,
-		renewed: make(chan struct{}, 1), state: newState(),
+		renewed: make(chan struct{}, 1), state: newState(), refusedAt: map[string]time.Time{},
 	}
 }
 

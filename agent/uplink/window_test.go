@@ -1,10 +1,14 @@
 package uplink
 
 import (
+	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
+
+	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
 
 	"github.com/esolutions/esmon/agent/spool"
 )
@@ -100,6 +104,57 @@ func TestWindowSendsAll(t *testing.T) {
 			}
 		}
 	}
+}
+
+func TestPutOffWaits(t *testing.T) {
+	t.Parallel()
+	s := session{u: &Uplink{cfg: DefaultConfig()}, backoff: newBackoff(1, 1), putOffs: map[uint64]int{}}
+	var bounds []time.Duration
+	s.backoff.random = func(n int64) int64 {
+		bounds = append(bounds, time.Duration(n-1))
+		return 7
+	}
+	for range 7 {
+		if d := s.wait(&ingestv1.Refusal{Sequence: 1, RetryAfterMs: 1000}); d != time.Second+7 {
+			t.Errorf("it waits %s, the server asked for a second", d)
+		}
+	}
+	if want := []time.Duration{1e9, 2e9, 4e9, 8e9, 16e9, 30e9, 30e9}; !slices.Equal(bounds, want) {
+		t.Errorf("bounds of what comes on top are %v, want %v", bounds, want)
+	}
+	if d := s.wait(&ingestv1.Refusal{Sequence: 2}); d != 100*time.Millisecond+7 {
+		t.Errorf("a server that names no time is asked again after %s", d)
+	}
+	if d := s.wait(&ingestv1.Refusal{Sequence: 3, RetryAfterMs: 1 << 31}); d != 5*time.Minute+7 {
+		t.Errorf("a server that names a month is asked again after %s", d)
+	}
+}
+
+func TestRefusalsAreTold(t *testing.T) {
+	t.Parallel()
+	now, lines := epoch, 0
+	u := New(DefaultConfig(), nil, nil, func() time.Time { return now }, slog.New(slog.NewTextHandler(counter{&lines}, nil)))
+	for range 120 {
+		u.refused(t.Context(), &ingestv1.Refusal{Reason: "frame_width"})
+		now = now.Add(time.Minute)
+	}
+	if lines != 2 || u.Stats().Refusals["frame_width"] != 120 {
+		t.Errorf("in two hours %d lines, counted %v", lines, u.Stats().Refusals)
+	}
+	for i := range 1000 {
+		u.refused(t.Context(), &ingestv1.Refusal{Reason: fmt.Sprint("reason", i)})
+	}
+	if st := u.Stats(); len(st.Refusals) != maxReasons+1 || st.Refusals["other"] != 901 {
+		t.Errorf("%d reasons, %d others", len(st.Refusals), st.Refusals["other"])
+	}
+}
+
+// counter counts what is written to it.
+type counter struct{ n *int }
+
+func (c counter) Write(p []byte) (int, error) {
+	*c.n++
+	return len(p), nil
 }
 
 func TestBackoffIsFullJitter(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/esolutions/esmon/agent/probe"
 	"github.com/esolutions/esmon/agent/probe/kernel"
+	"github.com/esolutions/esmon/agent/smallfile"
 )
 
 // Collect reads the tables and counters below /proc/net.
@@ -58,7 +59,7 @@ func (p *Probe) table(ctx context.Context, name string) (counts [len(states)]flo
 
 func (p *Probe) collectSockets(e *probe.Emitter) error {
 	at := p.env.Clock()()
-	text, err := os.ReadFile(p.env.Path("proc", "net", "sockstat"))
+	text, err := smallfile.Read(p.env.Path("proc", "net", "sockstat"), smallfile.Kernel)
 	if err != nil {
 		return fmt.Errorf("read sockets: %w", err)
 	}
@@ -68,12 +69,12 @@ func (p *Probe) collectSockets(e *probe.Emitter) error {
 
 func (p *Probe) collectProtocols(e *probe.Emitter) error {
 	at := p.env.Clock()()
-	text, err := os.ReadFile(p.env.Path("proc", "net", "snmp"))
+	text, err := smallfile.Read(p.env.Path("proc", "net", "snmp"), smallfile.Kernel)
 	if err != nil {
 		return fmt.Errorf("read protocol counters: %w", err)
 	}
 	all := kernel.Headed(text)
-	text, err = os.ReadFile(p.env.Path("proc", "net", "netstat"))
+	text, err = smallfile.Read(p.env.Path("proc", "net", "netstat"), smallfile.Kernel)
 	maps.Copy(all, kernel.Headed(text))
 	e.Emit(p.protocols, nil, at, fill(protocolColumns, all, 0)...)
 	if err != nil {

@@ -4,15 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/esolutions/esmon/agent/probe"
+	"github.com/esolutions/esmon/agent/smallfile"
 )
 
 // Collect reads /proc/stat.
 func (p *Probe) Collect(_ context.Context, e *probe.Emitter) error {
 	at := p.env.Clock()()
-	text, err := os.ReadFile(p.env.Path("proc", "stat"))
+	text, err := smallfile.Read(p.env.Path("proc", "stat"), smallfile.Kernel)
 	if err != nil {
 		return fmt.Errorf("read CPU times: %w", err)
 	}

@@ -3,18 +3,18 @@ package disk
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	"github.com/esolutions/esmon/agent/probe"
 	"github.com/esolutions/esmon/agent/probe/kernel"
+	"github.com/esolutions/esmon/agent/smallfile"
 	"github.com/esolutions/esmon/services/metric"
 )
 
 // Collect reads /proc/diskstats.
 func (p *Probe) Collect(_ context.Context, e *probe.Emitter) error {
 	at := p.env.Clock()()
-	text, err := os.ReadFile(p.env.Path("proc", "diskstats"))
+	text, err := smallfile.Read(p.env.Path("proc", "diskstats"), smallfile.Kernel)
 	if err != nil {
 		return fmt.Errorf("read disks: %w", err)
 	}
@@ -34,7 +34,7 @@ func (p *Probe) Collect(_ context.Context, e *probe.Emitter) error {
 // /sys writes a slash in a device's name as "!".
 func (p *Probe) capacity(device string) float64 {
 	name := strings.ReplaceAll(device, "/", "!")
-	text, err := os.ReadFile(p.env.Path("sys", "class", "block", name, "size"))
+	text, err := smallfile.Read(p.env.Path("sys", "class", "block", name, "size"), smallfile.Kernel)
 	if err != nil {
 		return metric.Missing()
 	}

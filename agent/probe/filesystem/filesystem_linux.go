@@ -7,14 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/esolutions/esmon/agent/probe"
+	"github.com/esolutions/esmon/agent/smallfile"
 )
 
 // mounts lists those that the first process sees: the agent's own view can be
 // narrowed by its service manager. Without the right to look there, its own.
 func mounts(_ context.Context, env probe.Env) ([]mount, error) {
-	text, err := os.ReadFile(env.Path("proc", "1", "mounts"))
+	text, err := smallfile.Read(env.Path("proc", "1", "mounts"), smallfile.Kernel)
 	if err != nil {
-		text, err = os.ReadFile(env.Path("proc", "self", "mounts"))
+		text, err = smallfile.Read(env.Path("proc", "self", "mounts"), smallfile.Kernel)
 	}
 	if err != nil {
 		return nil, err

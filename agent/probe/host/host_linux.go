@@ -3,11 +3,11 @@ package host
 import (
 	"context"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 
 	"github.com/esolutions/esmon/agent/probe"
+	"github.com/esolutions/esmon/agent/smallfile"
 )
 
 // read reads files of /etc, /proc and /sys. Only the kernel's release must be
@@ -57,7 +57,7 @@ func dmi(env probe.Env, name string) string { return text(env, "sys", "class", "
 
 // text returns the trimmed content of a file, "" if it cannot be read.
 func text(env probe.Env, path ...string) string {
-	b, err := os.ReadFile(env.Path(path...))
+	b, err := smallfile.Read(env.Path(path...), smallfile.Kernel)
 	if err != nil {
 		return ""
 	}

@@ -5,16 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 
 	"github.com/esolutions/esmon/agent/probe"
 	"github.com/esolutions/esmon/agent/probe/kernel"
+	"github.com/esolutions/esmon/agent/smallfile"
 )
 
 // Collect reads /proc/meminfo.
 func (p *Probe) Collect(_ context.Context, e *probe.Emitter) error {
 	at := p.env.Clock()()
-	text, err := os.ReadFile(p.env.Path("proc", "meminfo"))
+	text, err := smallfile.Read(p.env.Path("proc", "meminfo"), smallfile.Kernel)
 	if err != nil {
 		return fmt.Errorf("read memory: %w", err)
 	}

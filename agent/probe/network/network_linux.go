@@ -3,19 +3,19 @@ package network
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/esolutions/esmon/agent/probe"
 	"github.com/esolutions/esmon/agent/probe/kernel"
+	"github.com/esolutions/esmon/agent/smallfile"
 	"github.com/esolutions/esmon/services/metric"
 )
 
 // Collect reads /proc/net/dev and, for each interface, /sys/class/net.
 func (p *Probe) Collect(_ context.Context, e *probe.Emitter) error {
 	at := p.env.Clock()()
-	text, err := os.ReadFile(p.env.Path("proc", "net", "dev"))
+	text, err := smallfile.Read(p.env.Path("proc", "net", "dev"), smallfile.Kernel)
 	if err != nil {
 		return fmt.Errorf("read network interfaces: %w", err)
 	}
@@ -65,7 +65,7 @@ func (p *Probe) attribute(name, attribute string) string {
 	if strings.ContainsRune(name, '/') {
 		return ""
 	}
-	text, err := os.ReadFile(p.env.Path("sys", "class", "net", name, attribute))
+	text, err := smallfile.Read(p.env.Path("sys", "class", "net", name, attribute), smallfile.Kernel)
 	if err != nil {
 		return ""
 	}

@@ -5,16 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 
 	"github.com/esolutions/esmon/agent/probe"
 	"github.com/esolutions/esmon/agent/probe/kernel"
+	"github.com/esolutions/esmon/agent/smallfile"
 )
 
 // Collect reads /proc/meminfo and /proc/vmstat.
 func (p *Probe) Collect(_ context.Context, e *probe.Emitter) error {
 	at := p.env.Clock()()
-	text, err := os.ReadFile(p.env.Path("proc", "meminfo"))
+	text, err := smallfile.Read(p.env.Path("proc", "meminfo"), smallfile.Kernel)
 	if err != nil {
 		return fmt.Errorf("read swap space: %w", err)
 	}
@@ -28,7 +28,7 @@ func (p *Probe) Collect(_ context.Context, e *probe.Emitter) error {
 // paged blocks in units of 1,024 bytes.
 func (p *Probe) vmstat(e *probe.Emitter, cached float64) error {
 	at := p.env.Clock()()
-	text, err := os.ReadFile(p.env.Path("proc", "vmstat"))
+	text, err := smallfile.Read(p.env.Path("proc", "vmstat"), smallfile.Kernel)
 	if err != nil {
 		return fmt.Errorf("read page faults: %w", err)
 	}

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"syscall"
 
 	"github.com/esolutions/esmon/agent/probe"
 	"github.com/esolutions/esmon/agent/probe/kernel"
+	"github.com/esolutions/esmon/agent/smallfile"
 )
 
 // Collect reads the files below /proc/pressure. A kernel without pressure stall
@@ -22,7 +22,7 @@ func (p *Probe) Collect(_ context.Context, e *probe.Emitter) error {
 	var errs []error
 	for i, l := range lines {
 		if files[l.resource] == nil {
-			text, err := os.ReadFile(p.env.Path("proc", "pressure", l.resource))
+			text, err := smallfile.Read(p.env.Path("proc", "pressure", l.resource), smallfile.Kernel)
 			switch {
 			case err == nil:
 				found++

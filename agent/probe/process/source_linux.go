@@ -14,6 +14,7 @@ import (
 
 	"github.com/esolutions/esmon/agent/probe"
 	"github.com/esolutions/esmon/agent/probe/kernel"
+	"github.com/esolutions/esmon/agent/smallfile"
 	"github.com/esolutions/esmon/services/metric"
 )
 
@@ -167,7 +168,7 @@ func (s *procfs) loadUsers() {
 	if err != nil || info.ModTime().Equal(s.usersOf) {
 		return
 	}
-	if text, err := os.ReadFile(path); err == nil {
+	if text, err := smallfile.Read(path, smallfile.Kernel); err == nil {
 		s.users, s.usersOf = parseUsers(string(text)), info.ModTime()
 	}
 }
@@ -185,15 +186,15 @@ func (s *procfs) forget() {
 
 // limits reads figures of the whole host.
 func (s *procfs) limits() (limits, error) {
-	text, err := os.ReadFile(s.env.Path("proc", "stat"))
+	text, err := smallfile.Read(s.env.Path("proc", "stat"), smallfile.Kernel)
 	if err != nil {
 		return limits{}, fmt.Errorf("read processes created: %w", err)
 	}
 	l := limits{created: kernel.Named(text).Get("processes"), processes: metric.Missing(), files: metric.Missing(), filesLimit: metric.Missing()}
-	if text, err := os.ReadFile(s.env.Path("proc", "sys", "kernel", "pid_max")); err == nil {
+	if text, err := smallfile.Read(s.env.Path("proc", "sys", "kernel", "pid_max"), smallfile.Kernel); err == nil {
 		l.processes = kernel.Number(strings.TrimSpace(string(text)))
 	}
-	if text, err := os.ReadFile(s.env.Path("proc", "sys", "fs", "file-nr")); err == nil {
+	if text, err := smallfile.Read(s.env.Path("proc", "sys", "fs", "file-nr"), smallfile.Kernel); err == nil {
 		f := strings.Fields(string(text))
 		l.files, l.filesLimit = kernel.Field(f, 0), kernel.Field(f, 2)
 	}
