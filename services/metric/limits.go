@@ -1,6 +1,7 @@
 package metric
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -16,7 +17,27 @@ type Limits struct {
 	ColumnLabels int           // labels of a column
 	Columns      int           // columns of a schema
 	Future       time.Duration // how far a timestamp may be ahead of the server's clock
-	Past         time.Duration // how old a sample may be: the retention
+	Past         time.Duration `yaml:"-"` // how old a sample may be: the retention
+}
+
+// Validate returns every limit that nothing could keep.
+func (l *Limits) Validate() error {
+	var errs []error
+	for _, n := range []struct {
+		key   string
+		value int
+	}{
+		{"name_bytes", l.NameBytes}, {"value_bytes", l.ValueBytes}, {"help_bytes", l.HelpBytes},
+		{"entity_labels", l.EntityLabels}, {"column_labels", l.ColumnLabels}, {"columns", l.Columns},
+	} {
+		if n.value < 1 {
+			errs = append(errs, fmt.Errorf("%s: %d is no limit; give at least 1", n.key, n.value))
+		}
+	}
+	if l.Future < time.Second {
+		errs = append(errs, fmt.Errorf("future: %s is too short; give at least 1s", l.Future))
+	}
+	return errors.Join(errs...)
 }
 
 // DefaultLimits are generous for probes and stop what only a mistake makes.

@@ -3,6 +3,7 @@ package settings
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 )
@@ -22,7 +23,10 @@ type Description struct {
 // by its own settings.
 func (s *Set) Describe() []Description {
 	var out []Description
-	for _, x := range s.sections {
+	for i, x := range s.sections {
+		if i > 0 && slices.ContainsFunc(s.sections[:i], func(y section) bool { return y.path == x.path }) {
+			continue // inlined: its settings are in the list already
+		}
 		out = append(out, Description{Path: x.path, Section: true, Owner: x.decl.owner, Field: x.decl.field})
 		for _, l := range s.leaves {
 			if parent, _ := cutLast(l.path); parent == x.path {

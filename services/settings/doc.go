@@ -6,7 +6,8 @@
 // section, and the field's comment is its documentation. Names follow from the
 // field's `yaml` tag, or from the field's own name in snake_case; the environment
 // variable of http.max_connections is ESMON_HTTP_MAX_CONNECTIONS. Fields tagged
-// `yaml:"-"`, and functions, pointers and interfaces, are no settings.
+// `yaml:"-"`, and functions, pointers and interfaces, are no settings; those of a
+// struct tagged `yaml:",inline"` belong to the section around it.
 //
 // A struct with a method Validate() error checks itself once all values are in.
 // It returns what is wrong as "key: what, and what would be right", several of

@@ -98,6 +98,8 @@ func (s *Set) walk(path string, v reflect.Value, decl declaration) {
 		}
 		p, d := join(path, name), declaration{v.Type(), v.Type().Field(i).Name}
 		switch f := v.Field(i); {
+		case inlined(v.Type().Field(i)):
+			s.walk(path, f, decl)
 		case isLeaf(f.Type()):
 			s.leaves = append(s.leaves, &leaf{path: p, value: f, decl: d})
 		case f.Kind() == reflect.Struct:
@@ -106,6 +108,11 @@ func (s *Set) walk(path string, v reflect.Value, decl declaration) {
 			panic(fmt.Sprintf("settings: %s has type %s, which no setting can have", p, f.Type()))
 		}
 	}
+}
+
+// inlined tells whether a struct's settings belong to the section it stands in.
+func inlined(f reflect.StructField) bool {
+	return f.Type.Kind() == reflect.Struct && strings.HasSuffix(f.Tag.Get("yaml"), ",inline")
 }
 
 // settingName returns the key of a field; false for one that is no setting.

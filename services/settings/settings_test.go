@@ -47,7 +47,11 @@ type config struct {
 	DataDir string
 	HTTP    inner
 	Store   struct{ Keep time.Duration }
+	Extra   `yaml:",inline"`
 }
+
+// Extra is a part of config that is written like the rest of it.
+type Extra struct{ Level int }
 
 // Validate repeats what the section says, which must not be reported twice.
 func (c *config) Validate() error {
@@ -63,6 +67,7 @@ func defaults() config {
 
 const full = `
 data_dir: /srv/esmon
+level: 3
 http:
   address: "[::1]:9090"   # a comment
   timeout: 1h30m
@@ -93,7 +98,7 @@ func TestYAML(t *testing.T) {
 		Address: "[::1]:9090", Timeout: 90 * time.Minute, MaxConns: 1000, LimitBytes: 64 << 20, SmallBytes: 2000,
 		Ratio: 0.5, Names: []string{"a", "b c"}, Tags: map[string]string{"site": "north", "rack": "12"}, Key: "hunter2", On: true,
 	}}
-	want.Store.Keep = 15 * 24 * time.Hour
+	want.Store.Keep, want.Level = 15*24*time.Hour, 3
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %#v\nwant %#v", got, want)
 	}
@@ -229,7 +234,7 @@ func TestDescribe(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s=%s %s", d.Path, d.Value, d.Field))
 	}
 	want := []string{
-		"= ", "data_dir=./data DataDir", "http= HTTP", "http.address=127.0.0.1:8080 Address", "http.timeout=1h30m Timeout",
+		"= ", "data_dir=./data DataDir", "level=0 Level", "http= HTTP", "http.address=127.0.0.1:8080 Address", "http.timeout=1h30m Timeout",
 		"http.max_conns=10 MaxConns", "http.limit_bytes=64MiB LimitBytes", "http.small_bytes=0 SmallBytes", "http.ratio=0 Ratio",
 		"http.names=[] Names", "http.tags={} Tags", "http.key=*** Key", "http.enabled=false On", "store= Store", "store.keep=30d Keep",
 	}

@@ -201,8 +201,10 @@ func (s *Set) unknown(parent, path string) string {
 // names returns the paths of all settings and sections.
 func (s *Set) names() []string {
 	var names []string
-	for _, x := range s.sections[1:] {
-		names = append(names, x.path)
+	for _, x := range s.sections {
+		if x.path != "" && !slices.Contains(names, x.path) { // an inlined one has the path of that around it
+			names = append(names, x.path)
+		}
 	}
 	for _, l := range s.leaves {
 		names = append(names, l.path)
