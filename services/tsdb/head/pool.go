@@ -33,14 +33,24 @@ func (p *Pool) get(words int) *block {
 	if class > maxClass {
 		return &block{data: make([]uint64, words)}
 	}
+	if b := p.take(class); b != nil {
+		return b
+	}
+	return &block{data: make([]uint64, 1<<class)} // outside the lock: others need not wait
+}
+
+// take returns a block of the class that was put back, nil if there is none.
+func (p *Pool) take(class int) *block {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	list := p.free[class]
-	if len(list) == 0 {
-		return &block{data: make([]uint64, 1<<class)}
+	last := len(list) - 1
+	if last < 0 {
+		return nil
 	}
-	b := list[len(list)-1]
-	p.free[class] = list[:len(list)-1]
+	b := list[last]
+	list[last] = nil // or it would keep alive what the pool later lets go
+	p.free[class] = list[:last]
 	p.words -= len(b.data)
 	return b
 }

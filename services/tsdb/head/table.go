@@ -50,7 +50,8 @@ func NewTable(pool *Pool) *Table {
 	return t
 }
 
-// Append adds a row. The rank orders rows of equal time.
+// Append adds a row. The rank orders rows of equal time. All rows of a pair have
+// the same number of values; they are copied.
 func (t *Table) Append(ref uint32, rank uint64, time int64, values []float64) {
 	sh := &t.shards[ref%shards]
 	sh.mu.Lock()

@@ -2,43 +2,6 @@ package index
 
 import "slices"
 
-// Changes are definitions to be stored: new ones, and those whose last sight is
-// stored too stale.
-type Changes struct {
-	Entities []*Entity
-	Schemas  []*Schema
-	Seen     []int64 // what will be stored, entities first
-}
-
-// Changes returns all that is not stored yet. It goes on returning them until
-// [Index.Saved] is called, so that a commit that failed loses nothing.
-func (x *Index) Changes() *Changes {
-	x.mu.RLock()
-	defer x.mu.RUnlock()
-	c := &Changes{Entities: slices.Clone(x.dirtyEntities), Schemas: slices.Clone(x.dirtySchemas)}
-	for _, e := range c.Entities {
-		c.Seen = append(c.Seen, e.seen.Load())
-	}
-	for _, s := range c.Schemas {
-		c.Seen = append(c.Seen, s.seen.Load())
-	}
-	return c
-}
-
-// Saved says that the changes are stored.
-func (x *Index) Saved(c *Changes) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	for i, e := range c.Entities {
-		e.saved, e.dirty = max(e.saved, c.Seen[i]), false
-	}
-	for i, s := range c.Schemas {
-		s.saved, s.dirty = max(s.saved, c.Seen[len(c.Entities)+i]), false
-	}
-	x.dirtyEntities = slices.DeleteFunc(x.dirtyEntities, func(e *Entity) bool { return !e.dirty })
-	x.dirtySchemas = slices.DeleteFunc(x.dirtySchemas, func(s *Schema) bool { return !s.dirty })
-}
-
 // Garbage is what can be forgotten.
 type Garbage struct {
 	Pairs    []*Pair
@@ -48,7 +11,8 @@ type Garbage struct {
 
 // Collect forgets the pairs whose newest row is older than before and which are
 // not in use, and the definitions that then have no pair and were not seen
-// since.
+// since. What is not stored yet is kept. inUse must not call the index, nor wait
+// for a lock that somebody may hold who does.
 func (x *Index) Collect(before int64, inUse func(*Pair) bool) Garbage {
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -62,13 +26,13 @@ func (x *Index) Collect(before int64, inUse func(*Pair) bool) Garbage {
 		x.dropPair(p)
 	}
 	for id, e := range x.entities {
-		if len(*e.pairs.Load()) == 0 && e.seen.Load() < before && !e.dirty {
+		if len(*e.pairs.Load()) == 0 && e.unseen(before) {
 			g.Entities = append(g.Entities, e)
 			delete(x.entities, id)
 		}
 	}
 	for id, s := range x.schemas {
-		if len(s.pairs) == 0 && s.seen.Load() < before && !s.dirty {
+		if len(s.pairs) == 0 && s.unseen(before) {
 			g.Schemas = append(g.Schemas, s)
 			delete(x.schemas, id)
 			x.dropShapes(s)
@@ -99,16 +63,20 @@ func (x *Index) dropPair(p *Pair) {
 
 func (x *Index) dropShapes(s *Schema) {
 	for i, key := range s.keys {
-		name := s.Def.Columns[i].Name
-		list := x.shapes[name]
-		at := slices.IndexFunc(list, func(h *shape) bool { return h.key == key })
-		if list[at].schemas--; list[at].schemas == 0 {
-			list = slices.Delete(list, at, at+1)
+		c := &s.Def.Columns[i]
+		list := x.shapes[c.Name]
+		at := slices.IndexFunc(list, func(h *shape) bool { return h.fits(c.Labels) })
+		keys := list[at].keys
+		if keys[key]--; keys[key] == 0 {
+			delete(keys, key)
 		}
-		if len(list) == 0 {
-			delete(x.shapes, name)
+		if len(keys) > 0 {
+			continue
+		}
+		if list = slices.Delete(list, at, at+1); len(list) == 0 {
+			delete(x.shapes, c.Name)
 		} else {
-			x.shapes[name] = list
+			x.shapes[c.Name] = list
 		}
 	}
 }

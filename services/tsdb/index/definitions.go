@@ -1,8 +1,10 @@
 package index
 
 import (
+	"cmp"
 	"encoding/binary"
 	"math"
+	"slices"
 	"sync/atomic"
 
 	"github.com/esolutions/esmon/services/metric"
@@ -13,33 +15,46 @@ type Entity struct {
 	ID  metric.ID
 	Def metric.Entity // immutable
 
-	pairs atomic.Pointer[[]*Pair] // replaced, never changed in place: read without a lock
-	seen  atomic.Int64            // last time the definition came by, Unix milliseconds
-	saved int64                   // what of seen is stored; 0 = the definition is not stored. Guarded by Index.mu
-	dirty bool                    // stands in Index.dirtyEntities. Guarded by Index.mu
+	// pairs are ordered by their schemas' numbers. The list is replaced, never
+	// changed in place: it is read without a lock.
+	pairs atomic.Pointer[[]*Pair]
+	sight
 }
 
 // Pair returns what is known of the entity under the schema, nil if nothing is.
 func (e *Entity) Pair(s *Schema) *Pair {
-	for _, p := range *e.pairs.Load() {
-		if p.Schema == s {
-			return p
+	list := *e.pairs.Load()
+	if len(list) <= fewPairs {
+		for _, p := range list {
+			if p.Schema == s {
+				return p
+			}
 		}
+		return nil
+	}
+	if at, ok := slices.BinarySearchFunc(list, s, bySchema); ok {
+		return list[at]
 	}
 	return nil
 }
+
+// fewPairs is up to how many pairs looking at each is the fastest.
+const fewPairs = 32
+
+// bySchema orders the pairs of an entity. A source of loose points has one for
+// each metric, so that finding one must not mean looking at all.
+func bySchema(p *Pair, s *Schema) int { return cmp.Compare(p.Schema.number, s.number) }
 
 // Schema is a known schema.
 type Schema struct {
 	ID  metric.ID
 	Def *metric.Schema // immutable
 
-	keys  []string       // one a column: what makes two columns the same
-	byKey map[string]int // key to column
-	pairs []*Pair        // guarded by Index.mu
-	seen  atomic.Int64   // as in Entity
-	saved int64
-	dirty bool
+	number uint64         // of those ever known
+	keys   []string       // one a column: what makes two columns the same
+	byKey  map[string]int // key to column
+	pairs  []*Pair        // guarded by Index.mu
+	sight
 }
 
 // Pair is an entity under a schema: what frames come of. All series of a pair
@@ -77,12 +92,16 @@ func (p *Pair) Note(t int64, values []float64) {
 	if p.full.Load() {
 		return
 	}
+	more := false
 	for i, v := range values {
 		if bit := uint64(1) << (i % 64); !metric.IsMissing(v) && p.present[i/64].Load()&bit == 0 {
 			p.present[i/64].Or(bit)
+			more = true
 		}
 	}
-	p.checkFull()
+	if more {
+		p.checkFull()
+	}
 }
 
 func (p *Pair) noteTime(first, last int64) {
@@ -143,8 +162,8 @@ func newPair(e *Entity, s *Schema, ref uint32) *Pair {
 	return p
 }
 
-func newSchema(id metric.ID, def *metric.Schema) *Schema {
-	s := &Schema{ID: id, Def: def, keys: make([]string, len(def.Columns)), byKey: make(map[string]int, len(def.Columns))}
+func newSchema(id metric.ID, def *metric.Schema, number uint64) *Schema {
+	s := &Schema{ID: id, Def: def, number: number, keys: make([]string, len(def.Columns)), byKey: make(map[string]int, len(def.Columns))}
 	for i := range def.Columns {
 		s.keys[i] = columnKey(def.Columns[i].Name, def.Columns[i].Labels)
 		s.byKey[s.keys[i]] = i

@@ -4,14 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/esolutions/esmon/services/metric"
 )
-
-// seenStep is how stale the stored time of a definition's last sight may get:
-// definitions come by every few minutes, and each need not be written.
-const seenStep = int64(6 * time.Hour / time.Millisecond)
 
 // Index holds all definitions. It is safe for concurrent use.
 type Index struct {
@@ -19,21 +14,23 @@ type Index struct {
 	entities map[metric.ID]*Entity
 	schemas  map[metric.ID]*Schema
 	labels   map[string]map[string][]*Entity // entities by label name and value
-	shapes   map[string][]*shape             // label sets that columns of a metric have
+	shapes   map[string][]*shape             // by metric name
 	byRef    []*Pair
 	freeRefs []uint32
+	numbers  uint64 // of schemas, given so far
 	pairs    int
 	series   int
 
-	dirtyEntities []*Entity // to be stored: new, or seen again
+	dirtyEntities []*Entity // all that are not stored as they are, and some that are by now
 	dirtySchemas  []*Schema
+	unsaved       int // how often Unsaved was called
 }
 
-// shape is a label set that columns of one metric name have in some schema.
+// shape is the names of the labels that columns of one metric have in some
+// schema.
 type shape struct {
-	labels  metric.Labels
-	key     string
-	schemas int
+	names []string
+	keys  map[string]int // in how many schemas each such column stands, by its key
 }
 
 // New returns an empty index.
@@ -58,19 +55,17 @@ func (x *Index) Schema(id metric.ID) *Schema {
 	return x.schemas[id]
 }
 
-// DefineEntity makes the entity known or notes that it was seen again. The
-// labels are kept.
+// DefineEntity makes the entity known or notes that it was seen again. The text
+// of the labels is kept, the definition itself is not.
 func (x *Index) DefineEntity(id metric.ID, def *metric.Entity, seen int64) *Entity {
 	e := x.Entity(id)
-	if e != nil && seen-e.seen.Load() < seenStep/2 {
+	if e != nil && !e.again(seen) {
 		return e
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	e = x.addEntity(id, def)
-	e.seen.Store(max(e.seen.Load(), seen))
-	if !e.dirty && e.seen.Load()-e.saved >= seenStep {
-		e.dirty = true
+	if e.see(seen) {
 		x.dirtyEntities = append(x.dirtyEntities, e)
 	}
 	return e
@@ -80,15 +75,13 @@ func (x *Index) DefineEntity(id metric.ID, def *metric.Entity, seen int64) *Enti
 // definition is kept.
 func (x *Index) DefineSchema(id metric.ID, def *metric.Schema, seen int64) *Schema {
 	s := x.Schema(id)
-	if s != nil && seen-s.seen.Load() < seenStep/2 {
+	if s != nil && !s.again(seen) {
 		return s
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	s = x.addSchema(id, def)
-	s.seen.Store(max(s.seen.Load(), seen))
-	if !s.dirty && s.seen.Load()-s.saved >= seenStep {
-		s.dirty = true
+	if s.see(seen) {
 		x.dirtySchemas = append(x.dirtySchemas, s)
 	}
 	return s
@@ -99,10 +92,7 @@ func (x *Index) RestoreEntity(id metric.ID, def *metric.Entity, seen int64) *Ent
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	e := x.addEntity(id, def)
-	// What is stored may lag by a step; counting it as seen that much later
-	// means that a restart never collects anything early.
-	e.seen.Store(max(e.seen.Load(), seen+seenStep))
-	e.saved = max(e.saved, seen)
+	e.restore(seen)
 	return e
 }
 
@@ -111,8 +101,7 @@ func (x *Index) RestoreSchema(id metric.ID, def *metric.Schema, seen int64) *Sch
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	s := x.addSchema(id, def)
-	s.seen.Store(max(s.seen.Load(), seen+seenStep))
-	s.saved = max(s.saved, seen)
+	s.restore(seen)
 	return s
 }
 
@@ -156,7 +145,8 @@ func (x *Index) Stats() Stats {
 	return Stats{len(x.entities), len(x.schemas), x.pairs, x.series}
 }
 
-// Columns calls f with every known column until it returns false.
+// Columns calls f with every known column until it returns false. f must not call
+// the index.
 func (x *Index) Columns(f func(*metric.Column) bool) {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -169,7 +159,8 @@ func (x *Index) Columns(f func(*metric.Column) bool) {
 	}
 }
 
-// Twins returns the columns of the pair that are series of other pairs too.
+// Twins returns the columns of the pair that are series of other pairs too. The
+// list may be kept and must not be changed.
 func (x *Index) Twins(p *Pair) []Twin {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
@@ -180,7 +171,7 @@ func (x *Index) addEntity(id metric.ID, def *metric.Entity) *Entity {
 	if e := x.entities[id]; e != nil {
 		return e
 	}
-	e := &Entity{ID: id, Def: *def}
+	e := &Entity{ID: id, Def: metric.Entity{Labels: slices.Clone(def.Labels)}}
 	e.pairs.Store(&[]*Pair{})
 	x.entities[id] = e
 	for i, l := range e.Def.Labels {
@@ -202,19 +193,32 @@ func (x *Index) addSchema(id metric.ID, def *metric.Schema) *Schema {
 	if s := x.schemas[id]; s != nil {
 		return s
 	}
-	s := newSchema(id, def)
+	x.numbers++
+	s := newSchema(id, def, x.numbers)
 	x.schemas[id] = s
 	for i := range def.Columns {
-		c := &def.Columns[i]
-		list := x.shapes[c.Name]
-		at := slices.IndexFunc(list, func(h *shape) bool { return h.key == s.keys[i] })
-		if at < 0 {
-			at, list = len(list), append(list, &shape{labels: c.Labels, key: s.keys[i]})
-			x.shapes[c.Name] = list
-		}
-		list[at].schemas++
+		x.addShape(&def.Columns[i], s.keys[i])
 	}
 	return s
+}
+
+func (x *Index) addShape(c *metric.Column, key string) {
+	list := x.shapes[c.Name]
+	at := slices.IndexFunc(list, func(h *shape) bool { return h.fits(c.Labels) })
+	if at < 0 {
+		h := &shape{keys: map[string]int{}}
+		for _, l := range c.Labels {
+			h.names = append(h.names, l.Name)
+		}
+		at, list = len(list), append(list, h)
+		x.shapes[c.Name] = list
+	}
+	list[at].keys[key]++
+}
+
+// fits tells whether the labels have the names of the shape.
+func (h *shape) fits(ls metric.Labels) bool {
+	return slices.EqualFunc(h.names, ls, func(name string, l metric.Label) bool { return name == l.Name })
 }
 
 func (x *Index) addPair(e *Entity, s *Schema) *Pair {
@@ -222,7 +226,9 @@ func (x *Index) addPair(e *Entity, s *Schema) *Pair {
 	x.byRef[p.Ref] = p
 	p.at = len(s.pairs)
 	s.pairs = append(s.pairs, p)
-	list := append(slices.Clone(*e.pairs.Load()), p)
+	list := *e.pairs.Load()
+	at, _ := slices.BinarySearchFunc(list, s, bySchema)
+	list = slices.Insert(list[:len(list):len(list)], at, p)
 	e.pairs.Store(&list)
 	x.pairs++
 	x.series += p.Width()

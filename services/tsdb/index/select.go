@@ -2,7 +2,7 @@ package index
 
 import (
 	"fmt"
-	"slices"
+	"math/bits"
 
 	"github.com/esolutions/esmon/services/metric"
 )
@@ -23,15 +23,19 @@ type Matcher interface {
 const MaxMatchers = 64
 
 // Select calls visit with every pair that has matching columns and rows between
-// mint and maxt, until it returns false. The columns are valid during the call
-// only, during which nothing of the index may be called.
+// mint and maxt, until it returns false. A pair may come more than once, each
+// time with other columns. They are valid during the call only, during which
+// nothing of the index may be called and for which definitions wait.
 func (x *Index) Select(ms []Matcher, mint, maxt int64, visit func(p *Pair, columns []int) bool) error {
 	if len(ms) > MaxMatchers {
 		return fmt.Errorf("selector has %d matchers, the limit is %d", len(ms), MaxMatchers)
 	}
+	s := &selection{x: x, conditions: make([]condition, len(ms)), mint: mint, maxt: maxt, visit: visit}
+	for i, m := range ms {
+		s.conditions[i].init(m)
+	}
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	s := &selection{x: x, ms: ms, mint: mint, maxt: maxt, memo: make([]map[string]bool, len(ms)), visit: visit}
 	for _, schema := range x.schemas {
 		if !s.schema(schema) {
 			break
@@ -43,16 +47,16 @@ func (x *Index) Select(ms []Matcher, mint, maxt int64, visit func(p *Pair, colum
 // selection is one run of Select.
 type selection struct {
 	x          *Index
-	ms         []Matcher
+	conditions []condition
 	mint, maxt int64
-	memo       []map[string]bool // results by value, for matchers that are dear
 	visit      func(*Pair, []int) bool
-	columns    []int // scratch
+	groups     []group // of the schema at hand
+	columns    []int   // scratch
 }
 
-// group is the columns of a schema that leave the same matchers to the entity.
+// group is the columns of a schema that leave the same conditions to the entity.
 type group struct {
-	rest    uint64 // one bit a matcher
+	rest    uint64 // one bit a condition
 	columns []int
 }
 
@@ -60,40 +64,54 @@ func (s *selection) schema(schema *Schema) bool {
 	if len(schema.pairs) == 0 {
 		return true
 	}
-	for _, g := range s.groups(schema) {
-		if !s.pairs(schema, g) {
+	s.group(schema)
+	for i := range s.groups {
+		if !s.pairs(schema, &s.groups[i]) {
 			return false
 		}
 	}
 	return true
 }
 
-// groups matches what the columns decide by themselves.
-func (s *selection) groups(schema *Schema) []group {
-	var groups []group
+// group matches what the columns decide by themselves.
+func (s *selection) group(schema *Schema) {
+	s.groups = s.groups[:0]
 	for i := range schema.Def.Columns {
-		rest, ok := s.column(&schema.Def.Columns[i])
-		if !ok {
-			continue
+		if rest, ok := s.column(&schema.Def.Columns[i]); ok {
+			g := s.groupOf(rest)
+			g.columns = append(g.columns, i)
 		}
-		at := slices.IndexFunc(groups, func(g group) bool { return g.rest == rest })
-		if at < 0 {
-			at, groups = len(groups), append(groups, group{rest: rest})
-		}
-		groups[at].columns = append(groups[at].columns, i)
 	}
-	return groups
+}
+
+// groupOf returns the group of the rest. A new one takes over the memory of one
+// of an earlier schema.
+func (s *selection) groupOf(rest uint64) *group {
+	n := len(s.groups)
+	for i := range s.groups {
+		if s.groups[i].rest == rest {
+			return &s.groups[i]
+		}
+	}
+	if n == cap(s.groups) {
+		s.groups = append(s.groups, group{})
+	}
+	s.groups = s.groups[:n+1]
+	g := &s.groups[n]
+	g.rest, g.columns = rest, g.columns[:0]
+	return g
 }
 
 func (s *selection) column(c *metric.Column) (rest uint64, ok bool) {
-	for i, m := range s.ms {
-		if m.Name() == metric.NameLabel {
-			if !s.matches(i, c.Name) {
+	for i := range s.conditions {
+		m := &s.conditions[i]
+		if m.name == metric.NameLabel {
+			if !m.matches(c.Name) {
 				return 0, false
 			}
-		} else if v := c.Labels.Get(m.Name()); v == "" {
+		} else if v := c.Labels.Get(m.name); v == "" {
 			rest |= 1 << i
-		} else if !s.matches(i, v) {
+		} else if !m.matches(v) {
 			return 0, false
 		}
 	}
@@ -101,8 +119,8 @@ func (s *selection) column(c *metric.Column) (rest uint64, ok bool) {
 }
 
 // pairs visits the pairs of the schema whose entity fulfils the rest.
-func (s *selection) pairs(schema *Schema, g group) bool {
-	lists, ok := s.shortest(g.rest, len(schema.pairs))
+func (s *selection) pairs(schema *Schema, g *group) bool {
+	best, ok := s.shortest(g.rest, len(schema.pairs))
 	if !ok {
 		for _, p := range schema.pairs {
 			if s.entity(p.Entity, g.rest) && !s.emit(p, g.columns) {
@@ -111,9 +129,10 @@ func (s *selection) pairs(schema *Schema, g group) bool {
 		}
 		return true
 	}
-	for _, list := range lists {
+	rest := g.rest &^ (1 << best)
+	for _, list := range s.conditions[best].lists {
 		for _, e := range list {
-			if p := e.Pair(schema); p != nil && s.entity(e, g.rest) && !s.emit(p, g.columns) {
+			if p := e.Pair(schema); p != nil && s.entity(e, rest) && !s.emit(p, g.columns) {
 				return false
 			}
 		}
@@ -121,52 +140,25 @@ func (s *selection) pairs(schema *Schema, g group) bool {
 	return true
 }
 
-// shortest returns the entities that the most selective of the matchers leaves,
-// if they are fewer than limit. A value's list holds each entity once and an
-// entity has one value a label, so the lists share none.
-func (s *selection) shortest(rest uint64, limit int) (best [][]*Entity, ok bool) {
-	for i, m := range s.ms {
-		if rest&(1<<i) == 0 || m.Set() == nil || m.Matches("") {
-			continue
-		}
-		total := 0
-		var lists [][]*Entity
-		values := s.x.labels[m.Name()]
-		for _, v := range unique(m.Set()) {
-			lists = append(lists, values[v])
-			total += len(values[v])
-		}
-		if total < limit {
-			best, limit, ok = lists, total, true
+// shortest returns the condition that the fewest entities fulfil, if they are
+// known to be fewer than limit.
+func (s *selection) shortest(rest uint64, limit int) (best int, ok bool) {
+	for i := range s.conditions {
+		if m := &s.conditions[i]; rest&(1<<i) != 0 && m.find(s.x, limit) && m.entities < limit {
+			best, limit, ok = i, m.entities, true
 		}
 	}
 	return best, ok
 }
 
 func (s *selection) entity(e *Entity, rest uint64) bool {
-	for i, m := range s.ms {
-		if rest&(1<<i) != 0 && !s.matches(i, e.Def.Labels.Get(m.Name())) {
+	for ; rest != 0; rest &= rest - 1 {
+		m := &s.conditions[bits.TrailingZeros64(rest)]
+		if !m.matches(e.Def.Labels.Get(m.name)) {
 			return false
 		}
 	}
 	return true
-}
-
-func (s *selection) matches(i int, value string) bool {
-	m := s.ms[i]
-	if set := m.Set(); len(set) == 1 && set[0] != "" && value != set[0] {
-		return false
-	}
-	if len(s.memo[i]) > 0 {
-		if ok, known := s.memo[i][value]; known {
-			return ok
-		}
-	} else {
-		s.memo[i] = map[string]bool{}
-	}
-	ok := m.Matches(value)
-	s.memo[i][value] = ok
-	return ok
 }
 
 func (s *selection) emit(p *Pair, columns []int) bool {
@@ -183,13 +175,4 @@ func (s *selection) emit(p *Pair, columns []int) bool {
 		}
 	}
 	return len(s.columns) == 0 || s.visit(p, s.columns)
-}
-
-func unique(values []string) []string {
-	if len(values) < 2 {
-		return values
-	}
-	values = slices.Clone(values)
-	slices.Sort(values)
-	return slices.Compact(values)
 }
