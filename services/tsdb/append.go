@@ -1,5 +1,3 @@
-//go:build server
-
 package tsdb
 
 import (
@@ -19,7 +17,7 @@ const (
 )
 
 func rankOf(offset int64, place int) uint64 {
-	return headRank | uint64(offset)<<placeBits | uint64(min(place, 1<<placeBits-1)) //nolint:gosec // never negative
+	return headRank | uint64(offset)<<placeBits | uint64(min(place, 1<<placeBits-1))
 }
 
 // resolver turns the dictionaries of a record into what the index knows.

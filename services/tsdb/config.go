@@ -1,8 +1,7 @@
-//go:build server
-
 package tsdb
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -23,27 +22,29 @@ func blockOf(t int64) int64 {
 
 // Config are the settings of a DB.
 type Config struct {
-	// Retention is how long samples are kept. Older rows are refused.
+	// Retention is how long samples are kept. Older ones are refused.
 	Retention time.Duration
-	// Future is how far ahead of the clock a row's timestamp may be.
+	// Future is how far ahead of the clock a row read from the ingest log may be.
+	// The collector refuses rows earlier than that: see collector.limits.future.
 	Future time.Duration
-	// HeadBytes bounds the rows that are not stored yet. At the limit storage
-	// stops reading the ingest log until a cut made room.
+	// HeadBytes bounds the rows in memory that are not stored yet. At the limit
+	// storage stops reading the ingest log until a cut made room.
 	HeadBytes int64
-	// CutEvery is the longest time rows stay unstored.
+	// CutEvery is the longest time that rows stay unstored.
 	CutEvery time.Duration
 	// CutRows is the average number of rows a pair of entity and schema has when
 	// a cut is made earlier.
 	CutRows int
-	// RecentFor and RecentBytes bound the stored chunks that are kept in memory,
-	// so that queries of the last minutes touch no database.
-	RecentFor   time.Duration
+	// RecentFor is how long stored chunks stay in memory, so that queries of the
+	// last minutes touch no database.
+	RecentFor time.Duration
+	// RecentBytes bounds them.
 	RecentBytes int64
 	// QueryBytes bounds the chunks that one query holds in memory at a time. A
 	// query that needs more reads some of them twice.
 	QueryBytes int64
 	// Now is the clock.
-	Now func() time.Time
+	Now func() time.Time `yaml:"-"`
 }
 
 // DefaultConfig returns the defaults.
@@ -56,25 +57,24 @@ func DefaultConfig() Config {
 	}
 }
 
-// Validate returns the first setting that makes no sense.
+// Validate returns what is wrong, each with what would be right.
 func (c *Config) Validate() error {
-	switch {
-	case c.Retention < BlockLength:
-		return fmt.Errorf("retention: %s is shorter than a block of %s", c.Retention, BlockLength)
-	case c.Future <= 0:
-		return fmt.Errorf("future: %s must be positive", c.Future)
-	case c.HeadBytes < 1<<20:
-		return fmt.Errorf("head_bytes: %d is less than 1 MiB", c.HeadBytes)
-	case c.CutEvery < time.Second:
-		return fmt.Errorf("cut_every: %s is shorter than 1s", c.CutEvery)
-	case c.CutRows < 1:
-		return fmt.Errorf("cut_rows: %d must be positive", c.CutRows)
-	case c.RecentFor < 0 || c.RecentBytes < 0:
-		return fmt.Errorf("recent_for, recent_bytes: %s, %d must not be negative", c.RecentFor, c.RecentBytes)
-	case c.QueryBytes < 1<<20:
-		return fmt.Errorf("query_bytes: %d is less than 1 MiB", c.QueryBytes)
-	case c.Now == nil:
-		return fmt.Errorf("now: a clock is needed")
+	var errs []error
+	atLeast := func(key string, ok bool, least any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf("%s: must be at least %v", key, least))
+		}
 	}
-	return nil
+	atLeast("retention", c.Retention >= BlockLength, BlockLength)
+	atLeast("future", c.Future >= time.Second, time.Second)
+	atLeast("head_bytes", c.HeadBytes >= 1<<20, 1<<20)
+	atLeast("cut_every", c.CutEvery >= time.Second, time.Second)
+	atLeast("cut_rows", c.CutRows >= 1, 1)
+	atLeast("recent_for", c.RecentFor >= 0, 0)
+	atLeast("recent_bytes", c.RecentBytes >= 0, 0)
+	atLeast("query_bytes", c.QueryBytes >= 1<<20, 1<<20)
+	if c.Now == nil {
+		errs = append(errs, errors.New("now: a clock is needed"))
+	}
+	return errors.Join(errs...)
 }

@@ -1,5 +1,3 @@
-//go:build server
-
 package tsdb
 
 import (
@@ -38,7 +36,14 @@ func (db *DB) CutDue(partition int, sinceLast time.Duration) bool {
 }
 
 // Full tells whether the head may not grow any further before a cut is stored.
-func (db *DB) Full() bool { return db.Stats().HeadBytes >= db.cfg.HeadBytes }
+func (db *DB) Full() bool {
+	bytes := int64(0)
+	for _, p := range db.all() {
+		size, _ := p.size()
+		bytes += size.Bytes
+	}
+	return bytes >= db.cfg.HeadBytes
+}
 
 // unstored tells whether anything was read from the log that is in no cut. It
 // needs mu.
@@ -123,6 +128,7 @@ func (db *DB) Cut(ctx context.Context, partition int) (Position, error) {
 
 // publish lets queries see the cut as stored.
 func (db *DB) publish(p *partition, s *sealed) {
+	defer s.table.Release()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.pos, p.sealed = s.to, nil
@@ -133,7 +139,6 @@ func (db *DB) publish(p *partition, s *sealed) {
 	s.built.data.at = db.cfg.Now()
 	p.recent = append(p.recent[:len(p.recent):len(p.recent)], s.built.data)
 	p.trim(s.built.data.at.Add(-db.cfg.RecentFor), db.cfg.RecentBytes)
-	s.table.Release()
 }
 
 // trim lets go of recent cuts that are older than the time or too large

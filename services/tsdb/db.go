@@ -1,5 +1,3 @@
-//go:build server
-
 package tsdb
 
 import (
@@ -41,6 +39,10 @@ type DB struct {
 	index   *index.Index
 	pool    *head.Pool
 
+	// forgetting is held while definitions are forgotten here and in the store, and
+	// while they are taken up from it: what one deletes the other must not restore.
+	// It comes before every other lock.
+	forgetting sync.Mutex
 	// collecting keeps definitions from being collected while a record is
 	// appended that may use them.
 	collecting sync.RWMutex
@@ -103,12 +105,17 @@ func (db *DB) Next(partition int) (logID string, offset int64) {
 }
 
 // Reload forgets everything of the partition that is not stored and takes up
-// definitions and position anew. Running queries keep what they see.
+// definitions and position anew. Running queries keep what they see. It must not
+// run beside Append, Seal or Commit of the partition.
 func (db *DB) Reload(ctx context.Context, partition int) error {
+	db.forgetting.Lock()
+	defer db.forgetting.Unlock()
 	state, err := db.store.Load(ctx)
 	if err != nil {
 		return fmt.Errorf("reload partition %d: %w", partition, err)
 	}
+	// The store may have gone back in time, definitions with it.
+	db.index.Unsaved()
 	if err := db.restoreDefinitions(state); err != nil {
 		return err
 	}

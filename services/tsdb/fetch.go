@@ -1,5 +1,3 @@
-//go:build server
-
 package tsdb
 
 import (
@@ -72,10 +70,7 @@ func (q *Querier) load(v *view, set *seriesSet, at int, pair *index.Pair) error 
 		}
 		f.held[key] = nil
 		batch = append(batch, key)
-		v.p.mu.RLock()
-		id := v.p.storedID(p)
-		v.p.mu.RUnlock()
-		if id != 0 {
+		if id := q.storedID(v.p, p); id != 0 {
 			byID[id] = key
 			want.Pairs = append(want.Pairs, id)
 		}
@@ -112,6 +107,19 @@ func (q *Querier) load(v *view, set *seriesSet, at int, pair *index.Pair) error 
 		slices.SortFunc(f.held[key], func(a, b Chunk) int { return int(min(max(a.MinT-b.MinT, -1), 1)) })
 	}
 	return nil
+}
+
+// storedID returns the pair's id in the store, 0 if it has none. The number of a
+// pair that was collected meanwhile may be another's by now; if it is not after
+// the id was read, the id is the pair's.
+func (q *Querier) storedID(p *partition, pair *index.Pair) int64 {
+	p.mu.RLock()
+	id := p.storedID(pair)
+	p.mu.RUnlock()
+	if q.db.index.ByRef(pair.Ref) != pair {
+		return 0
+	}
+	return id
 }
 
 // batchSize returns how many pairs to fetch together.

@@ -1,5 +1,3 @@
-//go:build server
-
 package tsdb
 
 import (
@@ -54,6 +52,9 @@ func (g *gatherer) add(t int64, v float64, rank uint64) {
 
 // chunk adds the samples of a column of the chunk.
 func (g *gatherer) chunk(c Chunk, column int) error {
+	if c.MinT > g.maxt || c.MaxT < g.mint {
+		return nil
+	}
 	var err error
 	if err = g.c.Open(c.Data); err != nil {
 		return err
@@ -81,14 +82,14 @@ func (g *gatherer) chunk(c Chunk, column int) error {
 func (g *gatherer) rows(cut int64, runs []chunk.Run) {
 	if len(runs) == 0 {
 		for i, t := range g.times {
-			g.add(t, g.values[i], uint64(cut)) //nolint:gosec // cuts are counted from 1
+			g.add(t, g.values[i], uint64(cut))
 		}
 		return
 	}
 	i := 0
 	for _, r := range runs {
 		for range r.Rows {
-			g.add(g.times[i], g.values[i], uint64(cut+r.Cut)) //nolint:gosec // likewise
+			g.add(g.times[i], g.values[i], uint64(cut+r.Cut))
 			i++
 		}
 	}

@@ -1,5 +1,3 @@
-//go:build server
-
 package tsdb
 
 import (
@@ -62,13 +60,19 @@ func (q *Querier) Close() error {
 type SelectOptions struct {
 	SeriesOnly bool // samples will not be asked for
 	Limit      int  // return at most so many series; 0 is no limit
+	// Start and End narrow the querier's range, both included; nothing outside of
+	// that is returned. Both 0 leave it as it is.
+	Start, End int64
 }
 
 // Select returns the series that match and may have samples in the range, sorted
 // by their labels, each label set once.
 func (q *Querier) Select(ctx context.Context, ms []Matcher, opt SelectOptions) ([]*Series, error) {
-	set := &seriesSet{q: q}
-	err := q.db.index.Select(ms, q.mint, q.maxt, func(p *index.Pair, columns []int) bool {
+	set := &seriesSet{q: q, mint: q.mint, maxt: q.maxt}
+	if opt.Start != 0 || opt.End != 0 {
+		set.mint, set.maxt = max(q.mint, opt.Start), min(q.maxt, opt.End)
+	}
+	err := q.db.index.Select(ms, set.mint, set.maxt, func(p *index.Pair, columns []int) bool {
 		for _, c := range columns {
 			set.add(p, c)
 		}

@@ -1,5 +1,3 @@
-//go:build server
-
 package tsdb
 
 import (
@@ -32,7 +30,7 @@ type source struct {
 // read all the same.
 func (s *Series) Samples(dst *Samples) error {
 	q, g := s.set.q, &dst.g
-	g.reset(q.mint, q.maxt)
+	g.reset(s.set.mint, s.set.maxt)
 	for _, src := range s.sources {
 		for _, v := range q.views {
 			g.partition = v.p.id
@@ -47,7 +45,7 @@ func (s *Series) Samples(dst *Samples) error {
 
 func (s *Series) read(v *view, src source, g *gatherer) error {
 	q := s.set.q
-	if v.coldMaxT >= q.mint {
+	if v.coldMaxT >= g.mint {
 		chunks, err := q.chunks(v, s.set, s.at, src.pair)
 		if err != nil {
 			return err
@@ -76,10 +74,11 @@ func (db *DB) corrupt(err error, partition int, c Chunk, p *index.Pair) error {
 
 // seriesSet is the result of one Select.
 type seriesSet struct {
-	q    *Querier
-	list []*Series
-	free []Series // memory for the next ones
-	refs []source
+	q          *Querier
+	mint, maxt int64
+	list       []*Series
+	free       []Series // memory for the next ones
+	refs       []source
 }
 
 func (set *seriesSet) add(p *index.Pair, column int) {

@@ -1,5 +1,3 @@
-//go:build server
-
 package sqlite
 
 import (
@@ -13,16 +11,17 @@ import (
 
 // Load implements tsdb.Store.
 func (c *Chunks) Load(ctx context.Context) (*tsdb.State, error) {
-	tx, err := c.db.reader.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, fmt.Errorf("load definitions and positions: %w", err)
-	}
-	defer func() { _ = tx.Rollback() }() // it only reads
 	state := &tsdb.State{}
-	for _, load := range []func(context.Context, *sql.Tx, *tsdb.State) error{loadPartitions, loadSchemas, loadEntities, loadPairs} {
-		if err := load(ctx, tx, state); err != nil {
-			return nil, err
+	err := c.read(ctx, func(tx *sql.Tx) error {
+		for _, load := range []func(context.Context, *sql.Tx, *tsdb.State) error{loadPartitions, loadSchemas, loadEntities, loadPairs} {
+			if err := load(ctx, tx, state); err != nil {
+				return err
+			}
 		}
+		return nil
+	})
+	if err != nil {
+		return nil, chunksError(err, "load definitions and positions")
 	}
 	return state, nil
 }
@@ -31,7 +30,7 @@ func loadPartitions(ctx context.Context, tx *sql.Tx, state *tsdb.State) error {
 	return each(ctx, tx, "SELECT partition, log_id, next_offset, cut, max_time FROM tsdb_partitions ORDER BY partition", func(rows *sql.Rows) error {
 		var p tsdb.PartitionState
 		if err := rows.Scan(&p.Partition, &p.Position.LogID, &p.Position.Offset, &p.Position.Cut, &p.MaxTime); err != nil {
-			return err
+			return fmt.Errorf("read a position: %w", err)
 		}
 		state.Partitions = append(state.Partitions, p)
 		return nil
@@ -43,7 +42,7 @@ func loadSchemas(ctx context.Context, tx *sql.Tx, state *tsdb.State) error {
 		var id, definition sql.RawBytes
 		var d tsdb.SchemaDef
 		if err := rows.Scan(&id, &definition, &d.Seen); err != nil {
-			return err
+			return fmt.Errorf("read a schema: %w", err)
 		}
 		copy(d.ID[:], id)
 		var err error
@@ -60,7 +59,7 @@ func loadEntities(ctx context.Context, tx *sql.Tx, state *tsdb.State) error {
 		var id, definition sql.RawBytes
 		var d tsdb.EntityDef
 		if err := rows.Scan(&id, &definition, &d.Seen); err != nil {
-			return err
+			return fmt.Errorf("read an entity: %w", err)
 		}
 		copy(d.ID[:], id)
 		var err error
@@ -77,7 +76,7 @@ func loadPairs(ctx context.Context, tx *sql.Tx, state *tsdb.State) error {
 		var p tsdb.PairDef
 		var entity, schema, present sql.RawBytes
 		if err := rows.Scan(&p.Partition, &p.ID, &entity, &schema, &p.First, &p.Last, &present); err != nil {
-			return err
+			return fmt.Errorf("read a pair: %w", err)
 		}
 		copy(p.Entity[:], entity)
 		copy(p.Schema[:], schema)
@@ -85,22 +84,4 @@ func loadPairs(ctx context.Context, tx *sql.Tx, state *tsdb.State) error {
 		state.Pairs = append(state.Pairs, p)
 		return nil
 	})
-}
-
-// each calls f for every row of the query.
-func each(ctx context.Context, tx *sql.Tx, query string, f func(*sql.Rows) error, args ...any) error {
-	rows, err := tx.QueryContext(ctx, query, args...)
-	if err != nil {
-		return fmt.Errorf("%s: %w", query, err)
-	}
-	defer rows.Close() //nolint:errcheck // Err is checked
-	for rows.Next() {
-		if err := f(rows); err != nil {
-			return fmt.Errorf("%s: %w", query, err)
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("%s: %w", query, err)
-	}
-	return nil
 }

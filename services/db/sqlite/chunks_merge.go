@@ -1,259 +1,281 @@
-//go:build server
-
 package sqlite
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
-	"time"
 
 	"github.com/esolutions/esmon/services/tsdb"
 )
 
 // merge rewrites one block. From its beginning on, cuts go to a small table of
-// the next number, so that what is merged does not change any more; the merged
-// chunks go to a new table that nobody knows before the commit.
+// the next number, so that what is merged does not change any more and needs no
+// transaction that is held open; the merged chunks go to a new table that nobody
+// knows before the commit. That has the same number, which no other merge of the
+// block ever gets: it is the fence.
 type merge struct {
-	db     *DB
-	read   *snapshot
-	from   *storedBlock // as it was at the beginning
-	target int64        // number of the new merged table
-
-	small   []smallRef // all small chunks, by pair and cut
-	nextOld int64      // first pair of the old merged table not yet read
-	written struct {
-		chunks, bytes int64
-		pair, nth     int64
-	}
+	chunks  *Chunks
+	from    storedBlock // as it was at the beginning
+	next    int64       // first pair not yet read
+	written written
 }
 
-// smallRef is where a small chunk is.
-type smallRef struct {
-	pair int64
-	cut  *storedCut
+// written is how far the new table is.
+type written struct {
+	chunks, bytes int64
+	pair, part    int64 // of the last chunk
 }
 
 // BeginMerge implements tsdb.Store.
 func (c *Chunks) BeginMerge(ctx context.Context, partition int, block int64) (tsdb.Merge, error) {
-	m := &merge{db: c.db}
+	m := &merge{chunks: c}
 	err := c.db.Write(ctx, func(tx *sql.Tx) error {
-		err := tx.QueryRowContext(ctx, "UPDATE tsdb_blocks SET small = small + 1 WHERE partition = ? AND block = ? RETURNING merged + 1", partition, block).Scan(&m.target)
-		if err != nil {
-			return fmt.Errorf("begin the merge of block %d: %w", block, err)
-		}
-		table := mergedTable(partition, block, m.target)
-		// A merge that was interrupted may have left the table behind.
-		if _, err := tx.ExecContext(ctx, "DROP TABLE IF EXISTS "+table); err != nil {
-			return fmt.Errorf("begin the merge of block %d: %w", block, err)
-		}
-		_, err = tx.ExecContext(ctx, "CREATE TABLE "+table+` (id INTEGER PRIMARY KEY, cut INTEGER NOT NULL, min_time INTEGER NOT NULL, max_time INTEGER NOT NULL, data BLOB NOT NULL) STRICT`)
-		return err
-	})
-	if err != nil {
-		return nil, chunksError(err, "begin the merge of block %d", block)
-	}
-	snap, err := c.Snapshot(ctx)
-	if err != nil {
-		return nil, err
-	}
-	m.read = snap.(*snapshot) //nolint:errcheck // made by this package
-	if err := m.list(ctx, partition, block); err != nil {
-		_ = m.read.Close() // the first error counts
-		return nil, err
-	}
-	return m, nil
-}
-
-// list finds out what is to be merged.
-func (m *merge) list(ctx context.Context, partition int, block int64) error {
-	at := slices.IndexFunc(m.read.blocks, func(b storedBlock) bool { return b.partition == partition && b.block == block })
-	if at < 0 {
-		return fmt.Errorf("merge block %d of partition %d: it is gone", block, partition)
-	}
-	m.from = &m.read.blocks[at]
-	// A cut that came between the two transactions of the beginning is not part.
-	m.from.cuts = slices.DeleteFunc(m.from.cuts, func(k storedCut) bool { return k.small >= m.from.small })
-	for i := range m.from.cuts {
-		k := &m.from.cuts[i]
-		query := "SELECT id FROM " + smallTable(partition, block, k.small) + " WHERE id BETWEEN ? AND ?"
-		err := each(ctx, m.read.tx, query, func(rows *sql.Rows) error {
-			var id int64
-			if err := rows.Scan(&id); err != nil {
-				return err
-			}
-			m.small = append(m.small, smallRef{pair: id & (1<<pairBits - 1), cut: k})
-			return nil
-		}, k.cut<<pairBits, k.cut<<pairBits|(1<<pairBits-1))
-		if err != nil {
-			return err
-		}
-	}
-	slices.SortFunc(m.small, func(a, b smallRef) int {
-		if a.pair != b.pair {
-			return int(a.pair - b.pair)
-		}
-		return int(a.cut.cut - b.cut.cut)
-	})
-	return nil
-}
-
-// pairsAtOnce is how many pairs Next returns.
-const pairsAtOnce = 64
-
-// Next implements tsdb.Merge.
-func (m *merge) Next(ctx context.Context) ([]tsdb.Chunk, error) {
-	last, err := m.window(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var chunks []tsdb.Chunk
-	keep := func(k tsdb.Chunk) error { chunks = append(chunks, k); return nil }
-	if m.from.merged > 0 {
-		if err := m.oldMerged(ctx, last, keep); err != nil {
-			return nil, err
-		}
-	}
-	byTable := map[int64][]int64{}
-	n := 0
-	for n < len(m.small) && m.small[n].pair <= last {
-		ref := m.small[n]
-		byTable[ref.cut.small] = append(byTable[ref.cut.small], ref.cut.cut<<pairBits|ref.pair)
-		n++
-	}
-	m.small = m.small[n:]
-	for table, ids := range byTable {
-		for some := range slices.Chunk(ids, idsAtOnce) {
-			if err := m.read.byID(ctx, m.from, table, some, keep); err != nil {
-				return nil, chunksError(err, "merge block %d", m.from.block)
-			}
-		}
-	}
-	m.nextOld = last + 1
-	if len(chunks) == 0 {
-		return nil, io.EOF
-	}
-	slices.SortStableFunc(chunks, func(a, b tsdb.Chunk) int {
-		if a.Pair != b.Pair {
-			return int(a.Pair - b.Pair)
-		}
-		return int(a.Cut - b.Cut)
-	})
-	return chunks, nil
-}
-
-// window returns the last pair of the next step. With nothing left, any pair
-// will do.
-func (m *merge) window(ctx context.Context) (int64, error) {
-	last := m.nextOld + 1<<20 // at the end of the small chunks only merged ones are left
-	pairs := 0
-	for i, ref := range m.small {
-		if i > 0 && ref.pair != m.small[i-1].pair {
-			if pairs++; pairs == pairsAtOnce {
-				return m.small[i-1].pair, nil
-			}
-		}
-		last = ref.pair
-	}
-	if len(m.small) > 0 || m.from.merged == 0 {
-		return last, nil
-	}
-	// Only old merged chunks are left: take the next of their pairs.
-	query := "SELECT coalesce(max(id), ?) FROM (SELECT id FROM " + mergedTable(m.from.partition, m.from.block, m.from.merged) + " WHERE id >= ? ORDER BY id LIMIT ?)"
-	var id int64
-	if err := m.read.tx.QueryRowContext(ctx, query, m.nextOld<<nthBits, m.nextOld<<nthBits, pairsAtOnce).Scan(&id); err != nil {
-		return 0, chunksError(err, "merge block %d", m.from.block)
-	}
-	return id >> nthBits, nil
-}
-
-func (m *merge) oldMerged(ctx context.Context, last int64, keep func(tsdb.Chunk) error) error {
-	query := "SELECT id, cut, min_time, max_time, data FROM " + mergedTable(m.from.partition, m.from.block, m.from.merged) + " WHERE id BETWEEN ? AND ?"
-	err := each(ctx, m.read.tx, query, func(rows *sql.Rows) error {
-		var id int64
-		k := tsdb.Chunk{Block: m.from.block}
-		if err := rows.Scan(&id, &k.Cut, &k.MinT, &k.MaxT, &k.Data); err != nil {
-			return err
-		}
-		k.Pair = id >> nthBits
-		return keep(k)
-	}, m.nextOld<<nthBits, last<<nthBits|(1<<nthBits-1))
-	return chunksError(err, "merge block %d", m.from.block)
-}
-
-// Write implements tsdb.Merge.
-func (m *merge) Write(ctx context.Context, chunks []tsdb.Chunk) error {
-	err := m.db.Write(ctx, func(tx *sql.Tx) error {
-		args := make([]any, 0, 5*rowsAtOnce)
-		insert := "INSERT INTO " + mergedTable(m.from.partition, m.from.block, m.target) + " (id, cut, min_time, max_time, data) VALUES "
-		return inBatches(ctx, tx, insert, "(?,?,?,?,?)", len(chunks), func(i int) []any {
-			if i%rowsAtOnce == 0 {
-				args = args[:0]
-			}
-			k := &chunks[i]
-			if k.Pair != m.written.pair {
-				m.written.pair, m.written.nth = k.Pair, 0
-			}
-			args = append(args, k.Pair<<nthBits|m.written.nth, k.Cut, k.MinT, k.MaxT, k.Data)
-			m.written.nth++
-			m.written.chunks++
-			m.written.bytes += int64(len(k.Data))
-			return args
-		})
-	})
-	return chunksError(err, "write merged chunks of block %d", m.from.block)
-}
-
-// Commit implements tsdb.Merge.
-func (m *merge) Commit(ctx context.Context) error {
-	if err := m.read.Close(); err != nil {
-		return fmt.Errorf("end the reading of block %d: %w", m.from.block, err)
-	}
-	b := m.from
-	err := m.db.Write(ctx, func(tx *sql.Tx) error {
-		n, err := changed(tx.ExecContext(ctx, "UPDATE tsdb_blocks SET merged = ?, merged_chunks = ?, merged_bytes = ? WHERE partition = ? AND block = ? AND merged = ?",
-			m.target, m.written.chunks, m.written.bytes, b.partition, b.block, b.merged))
+		n, err := changed(tx.ExecContext(ctx, "UPDATE tsdb_blocks SET small = small + 1 WHERE partition = ? AND block = ?", partition, block))
 		if err != nil {
 			return err
 		}
 		if n == 0 {
-			return fmt.Errorf("block %d was dropped or merged by somebody else", b.block)
+			return errors.New("there is no such block")
+		}
+		blocks, err := readBlocks(ctx, tx, "WHERE partition = ? AND block = ?", partition, block)
+		if err != nil {
+			return err
+		}
+		m.from = blocks[0]
+		if err := m.dropLeftovers(ctx, tx); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "CREATE TABLE "+quoted(m.target())+" (id INTEGER PRIMARY KEY, cut INTEGER NOT NULL, min_time INTEGER NOT NULL, max_time INTEGER NOT NULL, data BLOB NOT NULL) STRICT")
+		return err
+	})
+	if err != nil {
+		return nil, m.error(err, "begin the merge of", partition, block)
+	}
+	return m, nil
+}
+
+func (m *merge) error(err error, what string, partition int, block int64) error {
+	return chunksError(err, "%s block %d of partition %d", what, block, partition)
+}
+
+// target is the name of the new table.
+func (m *merge) target() string {
+	return mergedTable(m.from.partition, m.from.block, m.from.small)
+}
+
+// dropLeftovers drops the new tables of merges that were interrupted.
+func (m *merge) dropLeftovers(ctx context.Context, tx *sql.Tx) error {
+	b := &m.from
+	names, err := names(ctx, tx, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB ? AND name <> ? AND name NOT IN (SELECT name FROM tsdb_retired)",
+		fmt.Sprintf("chunks_merged_%d_%d_*", b.partition, b.block), b.mergedTable())
+	if err != nil {
+		return fmt.Errorf("find what is left of an interrupted merge: %w", err)
+	}
+	return dropTables(ctx, tx, names)
+}
+
+// pairsAtOnce is how many pairs Next looks at together.
+const pairsAtOnce = 64
+
+// Next implements tsdb.Merge.
+func (m *merge) Next(ctx context.Context) ([]tsdb.Chunk, error) {
+	var chunks []tsdb.Chunk
+	if m.next > maxPair { // the end was reached
+		return nil, io.EOF
+	}
+	err := m.chunks.read(ctx, func(tx *sql.Tx) (err error) {
+		if chunks, err = m.window(ctx, tx); err != nil || len(chunks) > 0 || m.next > maxPair {
+			return err
+		}
+		// No pair has so an id; the next that is there may be far away.
+		if m.next, err = m.seek(ctx, tx); err != nil || m.next > maxPair {
+			return err
+		}
+		chunks, err = m.window(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return nil, m.error(err, "read for the merge of", m.from.partition, m.from.block)
+	}
+	if len(chunks) == 0 {
+		return nil, io.EOF
+	}
+	slices.SortStableFunc(chunks, func(a, b tsdb.Chunk) int {
+		return cmp.Or(cmp.Compare(a.Pair, b.Pair), cmp.Compare(a.Cut, b.Cut))
+	})
+	return chunks, nil
+}
+
+// window returns all chunks of the next pairsAtOnce ids, and goes past them.
+func (m *merge) window(ctx context.Context, tx *sql.Tx) ([]tsdb.Chunk, error) {
+	last := min(m.next+pairsAtOnce-1, maxPair)
+	var chunks []tsdb.Chunk
+	if m.from.merged > 0 {
+		err := each(ctx, tx, mergedColumns+quoted(m.from.mergedTable())+" WHERE "+pairSpan(m.next, last), func(rows *sql.Rows) error {
+			k, err := scanMerged(rows, m.from.block)
+			chunks = append(chunks, k)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	err := m.eachCut(ctx, tx, "SELECT id, data FROM %s WHERE id BETWEEN ? AND ?", last, func(k *storedCut, rows *sql.Rows) error {
+		var id int64
+		var data []byte
+		err := rows.Scan(&id, &data)
+		chunks = append(chunks, k.chunk(m.from.block, id&maxPair, data))
+		return err
+	})
+	if err == nil { // else it can be tried again
+		m.next = last + 1
+	}
+	return chunks, err
+}
+
+// seek returns the first pair not yet read that has chunks. If there is none, it
+// is one that cannot be.
+func (m *merge) seek(ctx context.Context, tx *sql.Tx) (int64, error) {
+	first := int64(maxPair + 1)
+	if m.from.merged > 0 {
+		var id sql.NullInt64
+		query := "SELECT min(id) FROM " + quoted(m.from.mergedTable()) + " WHERE id >= ?"
+		if err := tx.QueryRowContext(ctx, query, m.next<<partBits).Scan(&id); err != nil {
+			return 0, err
+		}
+		if id.Valid {
+			first = id.Int64 >> partBits
+		}
+	}
+	err := m.eachCut(ctx, tx, "SELECT min(id) FROM %s WHERE id BETWEEN ? AND ?", maxPair, func(_ *storedCut, rows *sql.Rows) error {
+		var id sql.NullInt64
+		err := rows.Scan(&id)
+		if id.Valid {
+			first = min(first, id.Int64&maxPair)
+		}
+		return err
+	})
+	return first, err
+}
+
+// eachCut runs the query in the table of every cut, for the rowids from the next
+// pair to the last.
+func (m *merge) eachCut(ctx context.Context, tx *sql.Tx, query string, last int64, f func(*storedCut, *sql.Rows) error) error {
+	var stmt *sql.Stmt
+	table := int64(0)
+	for i := range m.from.cuts {
+		k := &m.from.cuts[i]
+		if k.small != table {
+			var err error
+			stmt, err = tx.PrepareContext(ctx, fmt.Sprintf(query, quoted(m.from.smallTable(k.small))))
+			if err != nil {
+				return err
+			}
+			defer stmt.Close() //nolint:errcheck // goes with the transaction
+			table = k.small
+		}
+		rows, err := stmt.QueryContext(ctx, smallID(k.nth, m.next), smallID(k.nth, last))
+		if err := eachRow(rows, err, func(rows *sql.Rows) error { return f(k, rows) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Write implements tsdb.Merge.
+func (m *merge) Write(ctx context.Context, chunks []tsdb.Chunk) error {
+	after := m.written
+	ids := make([]int64, len(chunks))
+	for i := range chunks {
+		var err error
+		if ids[i], err = after.add(&chunks[i]); err != nil {
+			return m.error(err, "write merged chunks of", m.from.partition, m.from.block)
+		}
+	}
+	err := m.chunks.db.Write(ctx, func(tx *sql.Tx) error {
+		insert := "INSERT INTO " + quoted(m.target()) + " (id, cut, min_time, max_time, data) VALUES "
+		return insertMany(ctx, tx, insert, "(?,?,?,?,?)", len(chunks), func(args []any, i int) []any {
+			k := &chunks[i]
+			return append(args, ids[i], k.Cut, k.MinT, k.MaxT, k.Data)
+		})
+	})
+	if err != nil {
+		return m.error(err, "write merged chunks of", m.from.partition, m.from.block)
+	}
+	m.written = after
+	return nil
+}
+
+// add counts a chunk and returns its rowid.
+func (w *written) add(k *tsdb.Chunk) (int64, error) {
+	if err := checkPair(k.Pair); err != nil {
+		return 0, err
+	}
+	switch {
+	case k.Pair < w.pair:
+		return 0, fmt.Errorf("pair %d comes behind pair %d", k.Pair, w.pair)
+	case k.Pair > w.pair:
+		w.pair, w.part = k.Pair, 0
+	case w.part == maxPart:
+		return 0, fmt.Errorf("pair %d has more than %d merged chunks", k.Pair, maxPart+1)
+	default:
+		w.part++
+	}
+	w.chunks++
+	w.bytes += int64(len(k.Data))
+	return w.pair<<partBits | w.part, nil
+}
+
+// Commit implements tsdb.Merge.
+func (m *merge) Commit(ctx context.Context) error {
+	b := &m.from
+	err := m.chunks.db.Write(ctx, func(tx *sql.Tx) error {
+		n, err := changed(tx.ExecContext(ctx, "UPDATE tsdb_blocks SET merged = ?, merged_chunks = ?, merged_bytes = ? WHERE partition = ? AND block = ? AND merged = ? AND small = ?",
+			b.small, m.written.chunks, m.written.bytes, b.partition, b.block, b.merged, b.small))
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return errors.New("it was dropped, or another merge of it has begun")
 		}
 		if _, err := tx.ExecContext(ctx, "DELETE FROM tsdb_cuts WHERE partition = ? AND block = ? AND small < ?", b.partition, b.block, b.small); err != nil {
 			return err
 		}
 		return m.retire(ctx, tx)
 	})
-	return chunksError(err, "commit the merge of block %d", b.block)
+	return m.error(err, "commit the merge of", b.partition, b.block)
 }
 
 // retire notes the tables that nothing refers to any more, to be dropped when the
 // queries that may read them are over.
 func (m *merge) retire(ctx context.Context, tx *sql.Tx) error {
-	b := m.from
-	var names []string
-	if b.merged > 0 {
-		names = append(names, mergedTable(b.partition, b.block, b.merged))
-	}
-	for _, k := range b.cuts {
-		names = append(names, smallTable(b.partition, b.block, k.small))
-	}
-	for _, name := range names {
-		if _, err := tx.ExecContext(ctx, "INSERT INTO tsdb_retired (name, since) VALUES (?,?) ON CONFLICT DO NOTHING", name, time.Now().UnixMilli()); err != nil {
-			return err
-		}
+	since := m.chunks.Now().UnixMilli()
+	names := m.from.sources()
+	err := execEach(ctx, tx, "INSERT INTO tsdb_retired (name, since) VALUES (?,?)", len(names), func(i int) []any {
+		return []any{names[i], since}
+	})
+	if err != nil {
+		return fmt.Errorf("note what may be removed: %w", err)
 	}
 	return nil
 }
 
-// Abort implements tsdb.Merge.
+// Abort implements tsdb.Merge. After a commit it changes nothing, whether or not
+// that was reported to have succeeded.
 func (m *merge) Abort(ctx context.Context) error {
-	_ = m.read.Close() // it may be closed already
-	err := m.db.Write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "DROP TABLE IF EXISTS "+mergedTable(m.from.partition, m.from.block, m.target))
-		return err
+	b := &m.from
+	err := m.chunks.db.Write(ctx, func(tx *sql.Tx) error {
+		names, err := names(ctx, tx, `SELECT name FROM sqlite_schema WHERE type = 'table' AND name = ?
+			AND NOT EXISTS (SELECT 1 FROM tsdb_blocks WHERE partition = ? AND block = ? AND merged = ?)`,
+			m.target(), b.partition, b.block, b.small)
+		if err != nil {
+			return err
+		}
+		return dropTables(ctx, tx, names)
 	})
-	return chunksError(err, "abort the merge of block %d", m.from.block)
+	return m.error(err, "abort the merge of", b.partition, b.block)
 }

@@ -1,10 +1,9 @@
-//go:build server
-
 package sqlite
 
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -16,212 +15,224 @@ import (
 
 // snapshot is one read transaction. It implements tsdb.Snapshot.
 type snapshot struct {
-	mu     sync.Mutex // a transaction runs one statement at a time
+	mu     sync.Mutex // guards tx: a transaction runs one statement at a time
 	tx     *sql.Tx
 	blocks []storedBlock // by partition and block
 }
 
-// storedBlock is a block with its cuts that are not merged.
-type storedBlock struct {
-	partition      int
-	block          int64
-	merged         int64
-	mergedChunks   int64
-	small          int64 // number of the table that cuts go to
-	mergedBytes    int64
-	cuts           []storedCut
-	cutChunks, cut int64 // sum of the cuts' chunks; newest cut
-}
-
-type storedCut struct {
-	cut, small, chunks, bytes int64
-	minT, maxT                int64
-}
-
-// Snapshot implements tsdb.Store.
+// Snapshot implements tsdb.Store. The snapshot ends with ctx, too.
 func (c *Chunks) Snapshot(ctx context.Context) (tsdb.Snapshot, error) {
-	tx, err := c.db.reader.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	tx, err := c.db.reader.BeginTx(ctx, nil)
 	if err != nil {
-		return nil, fmt.Errorf("open a snapshot: %w", err)
+		return nil, chunksError(err, "open a snapshot of the chunks")
 	}
 	// SQLite takes the snapshot with the first read, so it is done here.
-	blocks, err := readBlocks(ctx, tx)
+	blocks, err := readBlocks(ctx, tx, "")
 	if err != nil {
-		_ = tx.Rollback() // it only read
-		return nil, err
+		_ = tx.Rollback() // the first error counts
+		return nil, chunksError(err, "open a snapshot of the chunks")
 	}
 	return &snapshot{tx: tx, blocks: blocks}, nil
-}
-
-func readBlocks(ctx context.Context, tx *sql.Tx) ([]storedBlock, error) {
-	var blocks []storedBlock
-	err := each(ctx, tx, "SELECT partition, block, small, merged, merged_chunks, merged_bytes FROM tsdb_blocks ORDER BY partition, block", func(rows *sql.Rows) error {
-		var b storedBlock
-		if err := rows.Scan(&b.partition, &b.block, &b.small, &b.merged, &b.mergedChunks, &b.mergedBytes); err != nil {
-			return err
-		}
-		blocks = append(blocks, b)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	at := 0
-	err = each(ctx, tx, "SELECT partition, block, cut, small, chunks, bytes, min_time, max_time FROM tsdb_cuts ORDER BY partition, block, cut", func(rows *sql.Rows) error {
-		var partition int
-		var block int64
-		var k storedCut
-		if err := rows.Scan(&partition, &block, &k.cut, &k.small, &k.chunks, &k.bytes, &k.minT, &k.maxT); err != nil {
-			return err
-		}
-		for blocks[at].partition != partition || blocks[at].block != block {
-			at++
-		}
-		b := &blocks[at]
-		b.cuts = append(b.cuts, k)
-		b.cutChunks += k.chunks
-		b.cut = k.cut
-		return nil
-	})
-	return blocks, err
 }
 
 // Close implements tsdb.Snapshot.
 func (s *snapshot) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.tx.Rollback() // there is nothing to commit
+	err := s.tx.Rollback() // there is nothing to commit
+	if errors.Is(err, sql.ErrTxDone) {
+		return nil // it ended with its context
+	}
+	return chunksError(err, "close a snapshot of the chunks")
 }
 
 // Chunks implements tsdb.Snapshot.
 func (s *snapshot) Chunks(ctx context.Context, w *tsdb.Want, f func(tsdb.Chunk) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	pairs := possible(w.Pairs)
+	if len(pairs) == 0 {
+		return nil
+	}
 	for i := range s.blocks {
 		b := &s.blocks[i]
 		if b.partition != w.Partition || b.block > w.MaxT || b.block+tsdb.BlockLength.Milliseconds() <= w.MinT {
 			continue
 		}
-		if b.merged > 0 {
-			if err := s.mergedChunks(ctx, b, w, f); err != nil {
-				return chunksError(err, "read block %d", b.block)
-			}
+		r := blockReader{s.tx, b, w, pairs, f}
+		err := r.merged(ctx)
+		if err == nil {
+			err = r.small(ctx)
 		}
-		if err := s.smallChunks(ctx, b, w, f); err != nil {
-			return chunksError(err, "read block %d", b.block)
-		}
-	}
-	return nil
-}
-
-// scanInstead is how many rows a scan may pass over for one that is wanted: about
-// as much as a search for one row costs.
-const scanInstead = 16
-
-// mergedChunks reads the wanted pairs from the merged table, by a scan where most
-// of the block is wanted.
-func (s *snapshot) mergedChunks(ctx context.Context, b *storedBlock, w *tsdb.Want, f func(tsdb.Chunk) error) error {
-	from := "SELECT id, cut, min_time, max_time, data FROM " + mergedTable(b.partition, b.block, b.merged) + " WHERE "
-	use := func(rows *sql.Rows) error {
-		var id int64
-		k := tsdb.Chunk{Block: b.block}
-		if err := rows.Scan(&id, &k.Cut, &k.MinT, &k.MaxT, &k.Data); err != nil {
-			return err
-		}
-		k.Pair = id >> nthBits
-		if k.MinT > w.MaxT || k.MaxT < w.MinT || !wanted(w.Pairs, k.Pair) {
-			return nil
-		}
-		return f(k)
-	}
-	if int64(len(w.Pairs))*scanInstead > b.mergedChunks {
-		return each(ctx, s.tx, from+"id BETWEEN ? AND ?", use, w.Pairs[0]<<nthBits, w.Pairs[len(w.Pairs)-1]<<nthBits|(1<<nthBits-1))
-	}
-	for pairs := range slices.Chunk(w.Pairs, idsAtOnce/4) {
-		terms := make([]string, len(pairs))
-		for i, p := range pairs {
-			terms[i] = fmt.Sprintf("id BETWEEN %d AND %d", p<<nthBits, p<<nthBits|(1<<nthBits-1))
-		}
-		if err := each(ctx, s.tx, from+strings.Join(terms, " OR "), use); err != nil {
-			return err
+		if err != nil {
+			return chunksError(err, "read block %d of partition %d", b.block, b.partition)
 		}
 	}
 	return nil
 }
 
-// idsAtOnce is how many rows one statement asks for by their ids.
-const idsAtOnce = 400
+// blockReader reads what is wanted of one block.
+type blockReader struct {
+	tx    *sql.Tx
+	b     *storedBlock
+	w     *tsdb.Want
+	pairs []int64 // that are wanted: at least one, ascending
+	f     func(tsdb.Chunk) error
+}
 
-// smallChunks reads the wanted pairs of each cut that overlaps the time range.
-func (s *snapshot) smallChunks(ctx context.Context, b *storedBlock, w *tsdb.Want, f func(tsdb.Chunk) error) error {
+// possible returns those of the ascending pairs whose ids can be. Others would
+// run into the rest of a rowid.
+func possible(pairs []int64) []int64 {
+	from, _ := slices.BinarySearch(pairs, 1)
+	to, _ := slices.BinarySearch(pairs, maxPair+1)
+	return pairs[from:to]
+}
+
+const (
+	// scanInstead is how many rows a scan may pass over for one that is wanted:
+	// about as much as a search for one row costs.
+	scanInstead = 4
+	// scanFrom is how many pairs make up for a statement of its own, which a scan
+	// needs for each cut.
+	scanFrom = 16
+)
+
+// scan tells whether passing over all rows between the first and the last wanted
+// pair is cheaper than searching for each. There are about so many rows in all.
+func (r *blockReader) scan(rows int64) bool {
+	n := int64(len(r.pairs))
+	rows = min(rows, r.pairs[n-1]-r.pairs[0]+1)
+	return n >= scanFrom && n >= rows/scanInstead
+}
+
+func (r *blockReader) wanted(pair int64) bool {
+	_, ok := slices.BinarySearch(r.pairs, pair)
+	return ok
+}
+
+const (
+	// idsAtOnce is how many small chunks one statement asks for by their rowids.
+	idsAtOnce = 400
+	// spansAtOnce is how many pairs one statement asks for in a merged table.
+	spansAtOnce = 100
+)
+
+// merged reads the wanted pairs from the merged table.
+func (r *blockReader) merged(ctx context.Context) error {
+	if r.b.merged == 0 {
+		return nil
+	}
+	if r.scan(r.b.mergedChunks) {
+		return r.mergedWhere(ctx, pairSpan(r.pairs[0], r.pairs[len(r.pairs)-1]))
+	}
+	for some := range slices.Chunk(r.pairs, spansAtOnce) {
+		spans := make([]string, len(some))
+		for i, p := range some {
+			spans[i] = pairSpan(p, p)
+		}
+		if err := r.mergedWhere(ctx, strings.Join(spans, " OR ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pairSpan is the condition for all merged chunks from one pair to another.
+func pairSpan(first, last int64) string {
+	return fmt.Sprintf("id BETWEEN %d AND %d", first<<partBits, last<<partBits|maxPart)
+}
+
+func (r *blockReader) mergedWhere(ctx context.Context, where string) error {
+	query := mergedColumns + quoted(r.b.mergedTable()) + " WHERE (" + where + ") AND min_time <= ? AND max_time >= ?"
+	return each(ctx, r.tx, query, func(rows *sql.Rows) error {
+		k, err := scanMerged(rows, r.b.block)
+		if err != nil || !r.wanted(k.Pair) {
+			return err
+		}
+		return r.f(k)
+	}, r.w.MaxT, r.w.MinT)
+}
+
+const mergedColumns = "SELECT id, cut, min_time, max_time, data FROM "
+
+func scanMerged(rows *sql.Rows, block int64) (tsdb.Chunk, error) {
+	k := tsdb.Chunk{Block: block}
+	var id int64
+	err := rows.Scan(&id, &k.Cut, &k.MinT, &k.MaxT, &k.Data)
+	k.Pair = id >> partBits
+	return k, err
+}
+
+// small reads the wanted pairs of each cut that overlaps the time range.
+func (r *blockReader) small(ctx context.Context) error {
 	var ids []int64 // to be searched, all of one table
 	table := int64(0)
 	flush := func() error {
-		err := s.byID(ctx, b, table, ids, f)
+		err := r.search(ctx, table, ids)
 		ids = ids[:0]
 		return err
 	}
-	for i := range b.cuts {
-		k := &b.cuts[i]
-		if k.cut >= w.BeforeCut || k.minT > w.MaxT || k.maxT < w.MinT {
+	for i := range r.b.cuts {
+		k := &r.b.cuts[i]
+		if k.cut >= r.w.BeforeCut || k.minT > r.w.MaxT || k.maxT < r.w.MinT {
 			continue
 		}
-		if int64(len(w.Pairs))*scanInstead > k.chunks {
-			if err := s.scanCut(ctx, b, k, w, f); err != nil {
+		if r.scan(k.chunks) {
+			if err := r.scanCut(ctx, k); err != nil {
 				return err
 			}
 			continue
 		}
-		for _, p := range w.Pairs {
+		for _, p := range r.pairs {
 			if len(ids) == idsAtOnce || k.small != table {
 				if err := flush(); err != nil {
 					return err
 				}
 				table = k.small
 			}
-			ids = append(ids, k.cut<<pairBits|p)
+			ids = append(ids, smallID(k.nth, p))
 		}
 	}
 	return flush()
 }
 
-func (s *snapshot) scanCut(ctx context.Context, b *storedBlock, k *storedCut, w *tsdb.Want, f func(tsdb.Chunk) error) error {
-	query := "SELECT id, data FROM " + smallTable(b.partition, b.block, k.small) + " WHERE id BETWEEN ? AND ?"
-	return each(ctx, s.tx, query, func(rows *sql.Rows) error {
+// scanCut reads a cut from the first to the last wanted pair.
+func (r *blockReader) scanCut(ctx context.Context, k *storedCut) error {
+	query := "SELECT id, data FROM " + quoted(r.b.smallTable(k.small)) + " WHERE id BETWEEN ? AND ?"
+	return each(ctx, r.tx, query, func(rows *sql.Rows) error {
 		var id int64
-		var data sql.RawBytes
+		var data sql.RawBytes // copied only if it is wanted
 		if err := rows.Scan(&id, &data); err != nil {
 			return err
 		}
-		pair := id & (1<<pairBits - 1)
-		if !wanted(w.Pairs, pair) {
+		pair := id & maxPair
+		if !r.wanted(pair) {
 			return nil
 		}
-		return f(tsdb.Chunk{Block: b.block, Pair: pair, Cut: k.cut, MinT: k.minT, MaxT: k.maxT, Data: slices.Clone(data)})
-	}, k.cut<<pairBits|w.Pairs[0], k.cut<<pairBits|w.Pairs[len(w.Pairs)-1])
+		return r.f(k.chunk(r.b.block, pair, slices.Clone(data)))
+	}, smallID(k.nth, r.pairs[0]), smallID(k.nth, r.pairs[len(r.pairs)-1]))
 }
 
-func (s *snapshot) byID(ctx context.Context, b *storedBlock, table int64, ids []int64, f func(tsdb.Chunk) error) error {
+// search reads small chunks by their rowids.
+func (r *blockReader) search(ctx context.Context, table int64, ids []int64) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	query := "SELECT id, data FROM " + smallTable(b.partition, b.block, table) + " WHERE id IN (" + joinInts(ids) + ")"
-	return each(ctx, s.tx, query, func(rows *sql.Rows) error {
+	query := "SELECT id, data FROM " + quoted(r.b.smallTable(table)) + " WHERE id IN (" + joinInts(ids) + ")"
+	return each(ctx, r.tx, query, func(rows *sql.Rows) error {
 		var id int64
-		k := tsdb.Chunk{Block: b.block}
-		if err := rows.Scan(&id, &k.Data); err != nil {
+		var data []byte
+		if err := rows.Scan(&id, &data); err != nil {
 			return err
 		}
-		k.Pair, k.Cut = id&(1<<pairBits-1), id>>pairBits
-		at, _ := slices.BinarySearchFunc(b.cuts, k.Cut, func(c storedCut, cut int64) int { return int(c.cut - cut) }) // it is there: the id was made from it
-		k.MinT, k.MaxT = b.cuts[at].minT, b.cuts[at].maxT
-		return f(k)
+		// It is there: the id was made from it.
+		at, _ := slices.BinarySearchFunc(r.b.cuts, id>>pairBits, func(k storedCut, nth int64) int { return int(k.nth - nth) })
+		return r.f(r.b.cuts[at].chunk(r.b.block, id&maxPair, data))
 	})
 }
 
-func wanted(pairs []int64, pair int64) bool {
-	_, ok := slices.BinarySearch(pairs, pair)
-	return ok
+func (k *storedCut) chunk(block, pair int64, data []byte) tsdb.Chunk {
+	return tsdb.Chunk{Block: block, Pair: pair, Cut: k.cut, MinT: k.minT, MaxT: k.maxT, Data: data}
 }
 
 func joinInts(ids []int64) string {

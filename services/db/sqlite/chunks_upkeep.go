@@ -1,92 +1,87 @@
-//go:build server
-
 package sqlite
 
 import (
 	"context"
 	"database/sql"
 	"fmt"
+	"math"
 	"time"
 
+	"github.com/esolutions/esmon/services/metric"
 	"github.com/esolutions/esmon/services/tsdb"
 )
 
-// Blocks implements tsdb.Store.
-func (c *Chunks) Blocks(ctx context.Context) ([]tsdb.BlockInfo, error) {
-	tx, err := c.db.reader.BeginTx(ctx, nil)
-	if err != nil {
-		return nil, fmt.Errorf("list blocks: %w", err)
-	}
-	defer func() { _ = tx.Rollback() }() // it only reads
-	return blocksIn(ctx, tx)
-}
-
-func blocksIn(ctx context.Context, tx *sql.Tx) ([]tsdb.BlockInfo, error) {
-	blocks, err := readBlocks(ctx, tx)
-	if err != nil {
-		return nil, err
-	}
-	infos := make([]tsdb.BlockInfo, len(blocks))
-	for i := range blocks {
-		b := &blocks[i]
-		infos[i] = tsdb.BlockInfo{
-			Partition: b.partition, Start: b.block, Cuts: len(b.cuts), Merged: b.merged > 0,
-			Chunks: b.mergedChunks + b.cutChunks, Bytes: b.mergedBytes,
+// Drop implements tsdb.Store. Every block goes in a transaction of its own, so
+// that cuts get their turn and little space is needed at a time; after an error
+// those returned are gone. Readers keep what they see: SQLite's snapshots outlive
+// the tables.
+func (c *Chunks) Drop(ctx context.Context, before int64) ([]tsdb.BlockInfo, error) {
+	var blocks, dropped []tsdb.BlockInfo
+	err := c.read(ctx, func(tx *sql.Tx) error {
+		list, err := readBlocks(ctx, tx, "WHERE block < ?", before)
+		for i := range list {
+			blocks = append(blocks, list[i].info())
 		}
-		for _, k := range b.cuts {
-			infos[i].Bytes += k.bytes
+		return err
+	})
+	for _, b := range blocks {
+		if err == nil {
+			err = c.db.withBallast(func() error { return c.dropBlock(ctx, &b) })
+		}
+		if err == nil {
+			dropped = append(dropped, b)
 		}
 	}
-	return infos, nil
+	return dropped, chunksError(err, "drop the blocks before %s", time.UnixMilli(before).UTC().Format(time.RFC3339))
 }
 
-// Drop implements tsdb.Store. Readers keep what they see: SQLite's snapshots
-// outlive the tables.
-func (c *Chunks) Drop(ctx context.Context, before int64) (dropped []tsdb.BlockInfo, err error) {
-	err = c.db.Write(ctx, func(tx *sql.Tx) error {
-		all, err := blocksIn(ctx, tx)
+// dropBlock drops the block with everything that cuts and merges left of it.
+// What is stored of it meanwhile goes with it, and b tells.
+func (c *Chunks) dropBlock(ctx context.Context, b *tsdb.BlockInfo) error {
+	return c.db.Write(ctx, func(tx *sql.Tx) error {
+		now, err := readBlocks(ctx, tx, "WHERE partition = ? AND block = ?", b.Partition, b.Start)
 		if err != nil {
 			return err
 		}
-		dropped = nil
-		for _, b := range all {
-			if b.Start >= before {
-				continue
-			}
-			if err := dropTables(ctx, tx, fmt.Sprintf("chunks_%%_%d_%d_%%", b.Partition, b.Start)); err != nil {
-				return err
-			}
-			dropped = append(dropped, b)
+		for i := range now {
+			*b = now[i].info()
 		}
-		for _, table := range []string{"tsdb_blocks", "tsdb_cuts"} {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM "+table+" WHERE block < ?", before); err != nil {
-				return err
-			}
+		names, err := names(ctx, tx, "SELECT name FROM sqlite_schema WHERE type = 'table' AND (name GLOB ? OR name GLOB ?)",
+			fmt.Sprintf("chunks_small_%d_%d_*", b.Partition, b.Start), fmt.Sprintf("chunks_merged_%d_%d_*", b.Partition, b.Start))
+		if err != nil {
+			return err
 		}
-		return nil
+		if err := dropTables(ctx, tx, names); err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "DELETE FROM tsdb_cuts WHERE partition = ? AND block = ?", b.Partition, b.Start)
+		if err == nil {
+			_, err = tx.ExecContext(ctx, "DELETE FROM tsdb_blocks WHERE partition = ? AND block = ?", b.Partition, b.Start)
+		}
+		return err
 	})
-	return dropped, chunksError(err, "drop blocks before %s", time.UnixMilli(before).UTC().Format(time.RFC3339))
 }
 
-// dropTables drops the tables whose names are like the pattern, in which an
-// underscore stands for itself.
-func dropTables(ctx context.Context, tx *sql.Tx, pattern string) error {
-	var names []string
-	err := each(ctx, tx, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name GLOB replace(?, '%', '*')", func(rows *sql.Rows) error {
+// names returns the names that a query finds.
+func names(ctx context.Context, tx *sql.Tx, query string, args ...any) ([]string, error) {
+	var list []string
+	err := each(ctx, tx, query, func(rows *sql.Rows) error {
 		var name string
 		err := rows.Scan(&name)
-		names = append(names, name)
+		list = append(list, name)
 		return err
-	}, pattern)
-	if err != nil {
-		return err
-	}
+	}, args...)
+	return list, err
+}
+
+// dropTables drops tables of chunks, which may be retired.
+func dropTables(ctx context.Context, tx *sql.Tx, names []string) error {
 	for _, name := range names {
-		if _, err := tx.ExecContext(ctx, `DROP TABLE "`+name+`"`); err != nil {
-			return err
+		if _, err := tx.ExecContext(ctx, "DROP TABLE IF EXISTS "+quoted(name)); err != nil {
+			return fmt.Errorf("drop table %s: %w", name, err)
 		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM tsdb_retired WHERE name = ?", `"`+name+`"`); err != nil {
-			return err
+		if _, err := tx.ExecContext(ctx, "DELETE FROM tsdb_retired WHERE name = ?", name); err != nil {
+			return fmt.Errorf("drop table %s: %w", name, err)
 		}
 	}
 	return nil
@@ -94,69 +89,79 @@ func dropTables(ctx context.Context, tx *sql.Tx, pattern string) error {
 
 // Sweep implements tsdb.Store.
 func (c *Chunks) Sweep(ctx context.Context, before time.Time) error {
-	err := c.db.Write(ctx, func(tx *sql.Tx) error {
-		var names []string
-		err := each(ctx, tx, "SELECT name FROM tsdb_retired WHERE since < ?", func(rows *sql.Rows) error {
-			var name string
-			err := rows.Scan(&name)
-			names = append(names, name)
-			return err
-		}, before.UnixMilli())
-		if err != nil {
-			return err
-		}
-		for _, name := range names {
-			if _, err := tx.ExecContext(ctx, "DROP TABLE IF EXISTS "+name); err != nil {
-				return err
-			}
-		}
-		_, err = tx.ExecContext(ctx, "DELETE FROM tsdb_retired WHERE since < ?", before.UnixMilli())
+	var retired []string
+	err := c.read(ctx, func(tx *sql.Tx) (err error) {
+		retired, err = names(ctx, tx, "SELECT name FROM tsdb_retired WHERE since < ?", before.UnixMilli())
 		return err
 	})
+	for i := range retired {
+		if err == nil {
+			err = c.db.withBallast(func() error {
+				return c.db.Write(ctx, func(tx *sql.Tx) error { return dropTables(ctx, tx, retired[i:i+1]) })
+			})
+		}
+	}
 	return chunksError(err, "drop what merges replaced")
 }
 
 // Forget implements tsdb.Store.
 func (c *Chunks) Forget(ctx context.Context, f *tsdb.Forget) error {
 	err := c.db.Write(ctx, func(tx *sql.Tx) error {
-		for i := range f.Pairs {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM tsdb_pairs WHERE partition = ? AND id = ?", f.Pairs[i].Partition, f.Pairs[i].ID); err != nil {
-				return err
-			}
+		err := execEach(ctx, tx, "DELETE FROM tsdb_pairs WHERE partition = ? AND id = ?", len(f.Pairs), func(i int) []any {
+			return []any{f.Pairs[i].Partition, f.Pairs[i].ID}
+		})
+		if err != nil {
+			return fmt.Errorf("delete pairs: %w", err)
 		}
-		for i := range f.Entities {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM tsdb_entities WHERE id = ? AND seen < ?", f.Entities[i][:], f.Before); err != nil {
-				return err
-			}
+		if err := forgetUnseen(ctx, tx, "tsdb_entities", f.Entities, f.Before); err != nil {
+			return err
 		}
-		for i := range f.Schemas {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM tsdb_schemas WHERE id = ? AND seen < ?", f.Schemas[i][:], f.Before); err != nil {
-				return err
-			}
-		}
-		return nil
+		return forgetUnseen(ctx, tx, "tsdb_schemas", f.Schemas, f.Before)
 	})
 	return chunksError(err, "forget definitions")
 }
 
-// reclaimPages is how many pages are given back in one step, between which cuts
-// get their turn.
-const reclaimPages = 1000
-
-// Reclaim implements tsdb.Store.
-func (c *Chunks) Reclaim(ctx context.Context) error {
-	for ctx.Err() == nil {
-		var free int64
-		if err := c.db.reader.QueryRowContext(ctx, "PRAGMA freelist_count").Scan(&free); err != nil {
-			return fmt.Errorf("count free pages: %w", err)
-		}
-		// Some free pages are kept: the next cut needs them at once.
-		if free <= reclaimPages {
-			return nil
-		}
-		if err := c.db.Vacuum(ctx, reclaimPages); err != nil {
-			return err
-		}
+func forgetUnseen(ctx context.Context, tx *sql.Tx, table string, ids []metric.ID, before int64) error {
+	err := execEach(ctx, tx, "DELETE FROM "+table+" WHERE id = ? AND seen <= ?", len(ids), func(i int) []any {
+		return []any{ids[i][:], before}
+	})
+	if err != nil {
+		return fmt.Errorf("delete from %s: %w", table, err)
 	}
 	return nil
+}
+
+// reclaimPages is how many pages are given back in one step, between which cuts
+// get their turn, and how many are kept: the next cut needs some at once.
+const reclaimPages = 1000
+
+// Reclaim implements tsdb.Store. When nothing is left to give back, the ballast
+// is made again if it was needed.
+func (c *Chunks) Reclaim(ctx context.Context) error {
+	for last := int64(math.MaxInt64); ctx.Err() == nil; {
+		free, err := c.reclaimStep(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil //nolint:nilerr // it ended as it should
+			}
+			return chunksError(err, "give free space back")
+		}
+		if free <= reclaimPages || free >= last {
+			c.db.ballast.make(ctx)
+			return nil
+		}
+		last = free
+	}
+	return nil
+}
+
+// reclaimStep gives some pages back and returns how many were free before.
+func (c *Chunks) reclaimStep(ctx context.Context) (free int64, err error) {
+	if err := c.db.reader.QueryRowContext(ctx, "PRAGMA freelist_count").Scan(&free); err != nil {
+		return 0, fmt.Errorf("count free pages: %w", err)
+	}
+	if free <= reclaimPages {
+		return free, nil
+	}
+	return free, c.db.withBallast(func() error { return c.db.Vacuum(ctx, reclaimPages) })
 }

@@ -4,4 +4,6 @@
 //
 // Start reading at [Open]: one connection writes, a pool of others reads, and the
 // file's schema is brought up to date by the migrations in the folder beside.
+// [Chunks] says how time series lie in tables; ballast.go, what happens on a full
+// disk.
 package sqlite

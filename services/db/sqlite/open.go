@@ -20,20 +20,26 @@ import (
 // in WAL mode readers wait for nobody.
 const busyTimeout = 10 * time.Second
 
+// walKept is what is left of the log beside the file after a checkpoint. It takes
+// a large cut without growing, which on a full disk it could not.
+const walKept = 64 << 20
+
 // DB is one open file.
 type DB struct {
-	path   string
-	writer *sql.DB // exactly one connection
-	reader *sql.DB
+	path    string
+	writer  *sql.DB // exactly one connection
+	reader  *sql.DB
+	ballast *ballast
 }
 
 // Open opens the file, makes it if it is not there, and brings its schema up to
-// date. Everything committed survives a power cut.
+// date. Everything committed survives a power cut. A ballast file beside it keeps
+// space free for dropping old data on a full disk; it need not be backed up.
 func Open(ctx context.Context, path string, log *slog.Logger) (*DB, error) {
 	if err := createPrivate(path); err != nil {
 		return nil, err
 	}
-	db := &DB{path: path}
+	db := &DB{path: path, ballast: newBallast(path, log)}
 	var err error
 	if db.writer, err = openPool(path, 1, writerPragmas()); err != nil {
 		return nil, err
@@ -41,13 +47,28 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*DB, error) {
 	if db.reader, err = openPool(path, max(4, 2*runtime.GOMAXPROCS(0)), readerPragmas()); err != nil {
 		return nil, errors.Join(err, db.writer.Close())
 	}
-	if err := db.writer.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database %s: %w: if it is no SQLite file, move it away; if it is damaged, restore a backup", path, err), db.closePools())
-	}
-	if err := migrate(ctx, db.writer, path, log); err != nil {
+	// On a disk that filled up while nobody ran, this needs the ballast: without
+	// it, there would be no start to drop old data.
+	full := false
+	err = db.withBallast(func() error {
+		err := db.prepare(ctx, log)
+		full = full || isFull(err)
+		return err
+	})
+	if err != nil {
 		return nil, errors.Join(err, db.closePools())
 	}
+	if !full {
+		db.ballast.make(ctx)
+	}
 	return db, nil
+}
+
+func (db *DB) prepare(ctx context.Context, log *slog.Logger) error {
+	if err := db.writer.PingContext(ctx); err != nil {
+		return fmt.Errorf("open database %s: %w: if it is no SQLite file, move it away; if it is damaged, restore a backup", db.path, err)
+	}
+	return migrate(ctx, db.writer, db.path, log)
 }
 
 // createPrivate makes an empty file that only its owner can read; SQLite gives
@@ -74,6 +95,7 @@ func writerPragmas() []string {
 		"foreign_keys(1)",
 		"cache_size(-32768)", // KiB
 		"temp_store(MEMORY)",
+		fmt.Sprintf("journal_size_limit(%d)", walKept),
 	}
 }
 

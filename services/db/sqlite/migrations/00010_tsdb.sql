@@ -7,7 +7,7 @@ CREATE TABLE tsdb_partitions (
     log_id      TEXT    NOT NULL,
     next_offset INTEGER NOT NULL, -- everything before it is stored
     cut         INTEGER NOT NULL, -- number of the last cut
-    max_time    INTEGER NOT NULL  -- newest timestamp of all chunks
+    max_time    INTEGER NOT NULL  -- newest timestamp of all chunks; the lowest number there is = none
 ) STRICT;
 
 CREATE TABLE tsdb_schemas (
@@ -36,6 +36,7 @@ CREATE TABLE tsdb_pairs (
 CREATE TABLE tsdb_blocks (
     partition     INTEGER NOT NULL,
     block         INTEGER NOT NULL, -- its first millisecond
+    cuts          INTEGER NOT NULL, -- how many it ever got
     small         INTEGER NOT NULL, -- number of the table that cuts go to
     merged        INTEGER NOT NULL, -- number of the table of merged chunks; 0 = none
     merged_chunks INTEGER NOT NULL,
@@ -48,6 +49,7 @@ CREATE TABLE tsdb_cuts (
     partition INTEGER NOT NULL,
     block     INTEGER NOT NULL,
     cut       INTEGER NOT NULL,
+    nth       INTEGER NOT NULL, -- of all cuts that the block got
     small     INTEGER NOT NULL, -- number of the table its chunks are in
     chunks    INTEGER NOT NULL,
     bytes     INTEGER NOT NULL,

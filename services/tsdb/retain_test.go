@@ -1,0 +1,120 @@
+package tsdb_test
+
+import (
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/esolutions/esmon/services/tsdb"
+)
+
+// TestRetention lets a host end and its data grow old: blocks go at the end of
+// the retention, definitions a day later, and a host that comes back is whole.
+func TestRetention(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *tsdb.Config) { c.Retention, c.RecentFor = 24*time.Hour, time.Minute })
+	r.write(1, sample{"old", 0, 1}, sample{"new", 0, 1})
+	r.cut()
+	for day := 1; day <= 3; day++ {
+		r.advance(24*time.Hour + time.Minute)
+		r.write(int64(1+day), sample{"new", r.clock().Sub(epoch), float64(day)})
+		r.cut()
+		r.db.Trim()
+		if _, err := r.db.Retain(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stats := r.db.Stats()
+	if stats.Entities != 1 || stats.Pairs != 1 || stats.Schemas != 1 {
+		t.Errorf("left: %+v", stats)
+	}
+	if got := r.all(); len(got["old"]) != 0 || len(got["new"]) != 2 {
+		t.Errorf("left: %v", got)
+	}
+	r.open()
+	if again := r.db.Stats(); again.Entities != 1 || again.Pairs != 1 {
+		t.Errorf("after a restart: %+v", again)
+	}
+	at := r.clock().Sub(epoch)
+	r.write(10, sample{"old", at, 7})
+	r.cut()
+	r.write(11, sample{"old", at + time.Second, 8})
+	want := []string{(at).String() + "=7", (at + time.Second).String() + "=8"}
+	if got := r.all(); !reflect.DeepEqual(got["old"], want) {
+		t.Errorf("came back: %v", got)
+	}
+	r.cut()
+	r.open()
+	if got := r.all(); !reflect.DeepEqual(got["old"], want) {
+		t.Errorf("came back, after a restart: %v", got)
+	}
+}
+
+// TestRetentionKeepsWhatIsUsed checks that nothing goes that rows in memory or
+// blocks still use, whatever its age.
+func TestRetentionKeepsWhatIsUsed(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *tsdb.Config) { c.Retention = 24 * time.Hour })
+	r.write(1, sample{"unstored", 0, 1})
+	r.advance(10 * 24 * time.Hour)
+	if _, err := r.db.Retain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.db.Stats(); got.Pairs != 1 {
+		t.Errorf("left: %+v", got)
+	}
+	r.cut()
+	if _, err := r.db.Retain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	blocks, err := r.db.Blocks(t.Context())
+	if err != nil || len(blocks) != 0 {
+		t.Errorf("blocks left: %v, %v", blocks, err)
+	}
+	// The cut is still among the recent ones, and so its pair is in use.
+	if got := r.db.Stats(); got.Pairs != 1 {
+		t.Errorf("left: %+v", got)
+	}
+	r.advance(time.Hour)
+	r.db.Trim()
+	if _, err := r.db.Retain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.db.Stats(); got.Pairs != 0 || got.Entities != 0 || got.Schemas != 0 {
+		t.Errorf("left at last: %+v", got)
+	}
+}
+
+// TestRefsOfCollectedPairs has a query open while its pair is collected and the
+// number is given to another pair: the query must not see the other's rows.
+func TestRefsOfCollectedPairs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *tsdb.Config) { c.Retention, c.RecentFor, c.RecentBytes = 24*time.Hour, 0, 0 })
+	r.write(1, sample{"old", 0, 1})
+	r.cut()
+	r.db.Trim()
+	q := r.querier()
+	list, err := q.Select(t.Context(), []tsdb.Matcher{testValue}, tsdb.SelectOptions{})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("%d series, %v", len(list), err)
+	}
+	r.advance(5 * 24 * time.Hour)
+	if _, err := r.db.Retain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := r.db.Stats().Pairs; n != 0 {
+		t.Fatalf("%d pairs left", n)
+	}
+	r.write(2, sample{"young", r.clock().Sub(epoch), 2})
+	r.cut()
+	var got tsdb.Samples
+	if err := list[0].Samples(&got); err != nil {
+		t.Fatal(err)
+	}
+	if len(got.T) != 0 {
+		t.Errorf("a query of the collected pair sees %v", got.V)
+	}
+	if err := q.Close(); err != nil {
+		t.Error(err)
+	}
+}
