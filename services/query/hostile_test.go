@@ -41,12 +41,8 @@ func TestRefusedBeforeEvaluation(t *testing.T) {
 		"many subqueries":                 {"max_over_time(up[9d:1s])" + strings.Repeat(" + max_over_time(up[9d:1s])", 2), "query.max_subquery_steps"},
 		"beyond what can be counted":      {`up{a=~"((((a{1000}){1000}){1000}){1000}){1000}"}`, "invalid repeat count"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			began := time.Now()
+		t.Run(name, func(*testing.T) {
 			r.refused(http.StatusBadRequest, "bad_data", c.text, "/query", "query", c.expr)
-			if took := time.Since(began); took > 2*time.Second {
-				t.Errorf("took %s", took)
-			}
 		})
 	}
 	r.refused(http.StatusBadRequest, "bad_data", "query.max_regex_size", "/series", "match[]", `up{a=~"`+bomb+`"}`)
@@ -108,13 +104,9 @@ func TestDeepAndWideExpressions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			began := time.Now()
 			status, body := r.get("/query", "query", expr, "time", "50")
 			if status == http.StatusInternalServerError {
 				t.Errorf("%d %s", status, body)
-			}
-			if took := time.Since(began); took > 20*time.Second {
-				t.Errorf("took %s", took)
 			}
 		})
 	}

@@ -173,7 +173,7 @@ func TestPrometheusErrors(t *testing.T) {
 		{422, "execution", `many-to-many matching not allowed`, q, []string{"query", "odd * on() odd", "time", "1"}},
 		{422, "execution", `invalid destination label name`, q, []string{"query", `label_replace(up, "\xff", "", "", "")`, "time", "1"}},
 		{400, "bad_data", `no match[] parameter provided`, "/series", nil},
-		{400, "bad_data", `match[] must contain at least one non-empty matcher`, "/series", []string{"match[]", "{}"}},
+		{400, "bad_data", `invalid parameter "match[]": match[] must contain at least one non-empty matcher`, "/series", []string{"match[]", "{}"}},
 		{400, "bad_data", `parse error`, "/labels", []string{"match[]", "up{"}},
 		{400, "bad_data", `invalid label name`, "/label/%FF/values", nil},
 		{400, "bad_data", `limit must be a number`, "/metadata", []string{"limit", "x"}},

@@ -6,11 +6,13 @@ import (
 	"strings"
 
 	"github.com/prometheus/common/model"
+
+	"github.com/esolutions/esmon/services/fault"
 )
 
 // scopeParams returns the scope that the parameters match[], start, end and limit
-// describe.
-func (s *Service) scopeParams(r *http.Request) (sc scope, err error) {
+// describe. refusal words what is wrong with a selector.
+func (s *Service) scopeParams(r *http.Request, refusal func(error) error) (sc scope, err error) {
 	if sc.limit, err = limitParam(r); err != nil {
 		return sc, err
 	}
@@ -23,16 +25,25 @@ func (s *Service) scopeParams(r *http.Request) (sc scope, err error) {
 	match := r.Form["match[]"]
 	sc.text = strings.Join(match, " ")
 	if sc.sets, err = s.parseSelectors(match); err != nil {
-		return sc, asInvalid(err)
+		return sc, refusal(err)
 	}
 	return sc, nil
+}
+
+// invalidMatch words an error of selectors as Prometheus does where they must be
+// given, which it does not where they may be left out.
+func invalidMatch(err error) error {
+	if fault.KindOf(err) == fault.Invalid {
+		return err
+	}
+	return invalidParameter("match[]", err)
 }
 
 func (s *Service) promSeries(r *http.Request) (*promResponse, error) {
 	if len(r.Form["match[]"]) == 0 {
 		return nil, badData("no match[] parameter provided")
 	}
-	sc, err := s.scopeParams(r)
+	sc, err := s.scopeParams(r, invalidMatch)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +65,7 @@ func (s *Service) promSeries(r *http.Request) (*promResponse, error) {
 }
 
 func (s *Service) promLabels(r *http.Request) (*promResponse, error) {
-	sc, err := s.scopeParams(r)
+	sc, err := s.scopeParams(r, asInvalid)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +81,7 @@ func (s *Service) promLabelValues(r *http.Request) (*promResponse, error) {
 	if !model.UTF8Validation.IsValidLabelName(name) {
 		return nil, badData("invalid label name: %q", clip(name))
 	}
-	sc, err := s.scopeParams(r)
+	sc, err := s.scopeParams(r, asInvalid)
 	if err != nil {
 		return nil, err
 	}

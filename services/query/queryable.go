@@ -64,7 +64,7 @@ func (q *querier) Select(ctx context.Context, _ bool, hints *storage.SelectHints
 	if err != nil {
 		return storage.ErrSeriesSet(sourceError(ctx, err, "select series"))
 	}
-	return &seriesSet{ctx: ctx, found: found, budget: q.budget, next: -1}
+	return &seriesSet{ctx: ctx, found: found, budget: q.budget, opt: opt, next: -1}
 }
 
 // seriesFunc in the hints says that no samples are needed, as Prometheus has it.

@@ -16,6 +16,7 @@ type seriesSet struct {
 	ctx     context.Context
 	found   []Series
 	budget  *budget
+	opt     SelectOptions
 	next    int
 	builder labels.ScratchBuilder
 }
@@ -29,7 +30,7 @@ func (s *seriesSet) Next() bool {
 // At implements [storage.SeriesSet].
 func (s *seriesSet) At() storage.Series {
 	found := s.found[s.next]
-	return &series{ctx: s.ctx, labels: convertLabels(found.Labels(), &s.builder), source: found, budget: s.budget}
+	return &series{ctx: s.ctx, labels: convertLabels(found.Labels(), &s.builder), source: found, budget: s.budget, opt: s.opt}
 }
 
 // Err implements [storage.SeriesSet].
@@ -45,6 +46,7 @@ type series struct {
 	labels labels.Labels
 	source Series
 	budget *budget
+	opt    SelectOptions
 }
 
 // Labels implements [storage.Series].
@@ -63,8 +65,9 @@ func (s *series) Iterator(reuse chunkenc.Iterator) chunkenc.Iterator {
 // iterator implements [chunkenc.Iterator] over the decoded samples of a series.
 type iterator struct {
 	series  *series
-	samples Samples
-	held    int // samples that the budget counts for this iterator
+	memory  Samples // what was decoded
+	samples Samples // the part of it between the bounds of the select
+	held    int     // samples that the budget counts for this iterator
 	loaded  bool
 	at      int // index of the current sample; -1 before the first
 	err     error
@@ -84,12 +87,21 @@ func (it *iterator) decode() error {
 	if err := s.ctx.Err(); err != nil {
 		return err
 	}
-	if err := s.source.Samples(&it.samples); err != nil {
+	if err := s.source.Samples(&it.memory); err != nil {
 		return sourceError(s.ctx, err, "read samples")
 	}
+	it.samples = it.memory.between(s.opt.Start, s.opt.End)
 	before := it.held
-	it.held = len(it.samples.T)
+	it.held = len(it.memory.T)
 	return s.budget.hold(it.held, before)
+}
+
+// between returns the samples from start to end, both included, in the same memory.
+// Prometheus' database leaves out the others, so the engine is shown no more here.
+func (s *Samples) between(start, end int64) Samples {
+	from := sort.Search(len(s.T), func(i int) bool { return s.T[i] >= start })
+	to := from + sort.Search(len(s.T)-from, func(i int) bool { return s.T[from+i] > end })
+	return Samples{T: s.T[from:to], V: s.V[from:to]}
 }
 
 // Next implements [chunkenc.Iterator].

@@ -32,7 +32,7 @@ type SourceQuerier interface {
 type SelectOptions struct {
 	SeriesOnly bool  // labels only, no samples
 	Limit      int   // stop after that many series; 0 for no limit
-	Start, End int64 // only samples between, inclusive, within the view's own bounds
+	Start, End int64 // only samples between them, both included, are needed
 }
 
 // Matcher is a condition on one label; an absent label has the value "".
@@ -58,4 +58,6 @@ type Series interface {
 type Samples struct {
 	T []int64
 	V []float64
+	// Memory is the source's own, for it to use again with the next series.
+	Memory any
 }
