@@ -1,5 +1,3 @@
-//go:build server
-
 package collector
 
 import (
@@ -25,9 +23,14 @@ type acks struct {
 	dead     bool
 }
 
-// maxPending bounds the answers that wait for a sender who does not read them;
-// beyond it nothing more is read from him.
-const maxPending = 4096
+const (
+	// maxPending bounds the answers that wait for a sender who does not read them;
+	// beyond it nothing more is read from him.
+	maxPending = 4096
+	// maxAckRefusals bounds the refusals in one message: with texts as long as
+	// they may be it stays far below what a client takes.
+	maxAckRefusals = 500
+)
 
 func newAcks(send func(*ingestv1.Ack) error, fail func(error)) *acks {
 	a := &acks{send: send, fail: fail}
@@ -116,6 +119,11 @@ func (a *acks) take() *ingestv1.Ack {
 	if a.dead || len(a.durable)+len(a.refusals) == 0 {
 		a.sending = false
 		return nil
+	}
+	if len(a.refusals) > maxAckRefusals { // no acknowledgement overtakes a refusal
+		ack := &ingestv1.Ack{Refusals: a.refusals[:maxAckRefusals:maxAckRefusals], SkewMs: a.skewMS}
+		a.refusals = a.refusals[maxAckRefusals:]
+		return ack
 	}
 	ack := &ingestv1.Ack{Ranges: ranges(a.durable), Refusals: a.refusals, SkewMs: a.skewMS}
 	a.durable, a.refusals = a.durable[:0], nil

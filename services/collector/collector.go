@@ -1,5 +1,3 @@
-//go:build server
-
 package collector
 
 import (
@@ -92,7 +90,7 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*C
 			return "local"
 		}
 	}
-	m, err := newMetrics(reg, log)
+	m, err := newMetrics(reg)
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +102,7 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*C
 	c.quotas = &quotas{cfg: &c.cfg, by: map[string]*quota{}}
 	c.working, c.stop = context.WithCancel(context.Background())
 	for p := range deps.Log.Partitions() {
-		c.gatherers = append(c.gatherers, newGatherer(&c.cfg, deps.Log, p, deps.Now, m))
+		c.gatherers = append(c.gatherers, newGatherer(&c.cfg, &c.deps, p, log, m))
 	}
 	return c, m.observe(reg, c)
 }

@@ -1,5 +1,3 @@
-//go:build server
-
 package collector
 
 import (
@@ -13,7 +11,8 @@ import (
 	"github.com/esolutions/esmon/services/fault"
 )
 
-// keptRecord is the largest buffer that is kept for the next record.
+// keptRecord is the largest record, uncompressed, whose memory is kept for a
+// later one.
 const keptRecord = 4 << 20
 
 // publish makes the record durable and tells everybody who has a batch in it. It
@@ -24,7 +23,7 @@ func (g *gatherer) publish(r *gathering) {
 	r.encoded = r.builder.Encode(r.encoded[:0])
 	g.metrics.queue.Add(float64(raw))
 	ctx, cancel := context.WithTimeout(context.Background(), g.cfg.PublishTimeout)
-	err := g.log.Publish(ctx, g.partition, r.encoded)
+	err := g.bus.Publish(ctx, g.partition, r.encoded)
 	cancel()
 	g.metrics.queue.Sub(float64(raw))
 	g.metrics.published(r, raw, g.now().Sub(start), err)
@@ -36,7 +35,7 @@ func (g *gatherer) publish(r *gathering) {
 		g.putOff(r)
 	default:
 		// Once a record: it is many batches of many senders.
-		g.metrics.log.Error("the ingest log took no record; its batches are not acknowledged and come again", "partition", g.partition, "batches", len(r.batches), "error", err)
+		g.log.Error("the ingest log took no record; its batches are not acknowledged and come again", "partition", g.partition, "batches", len(r.batches), "error", err)
 		g.fail(r, err)
 	}
 	g.recycle(r)
@@ -59,7 +58,7 @@ func (g *gatherer) confirm(r *gathering) {
 // putOff asks the senders of the record to come again. The log is full, so the
 // record is surely not in it.
 func (g *gatherer) putOff(r *gathering) {
-	again := uint32(2 * g.cfg.FullPause.Milliseconds()) //nolint:gosec // seconds
+	again := uint32(2 * g.cfg.FullPause.Milliseconds())
 	for i := range r.batches {
 		b := &r.batches[i]
 		b.to.putOff(b, &ingestv1.Refusal{
@@ -99,13 +98,13 @@ func (g *gatherer) resumeLocked() {
 	if g.paused {
 		g.paused = false
 		g.metrics.full.Set(0)
-		g.room.Broadcast()
+		g.wakeLocked()
 	}
 }
 
 // recycle keeps the record's memory for a later one.
 func (g *gatherer) recycle(r *gathering) {
-	if cap(r.encoded) > keptRecord {
+	if r.builder.Len() > keptRecord {
 		return
 	}
 	clear(r.batches) // lets go of streams that may have ended

@@ -1,5 +1,3 @@
-//go:build server
-
 package collector
 
 import (
@@ -86,7 +84,7 @@ func (c *Config) Validate() error {
 	atLeast("max_series", c.MaxSeries >= 1, 1)
 	atLeast("idle_after", c.IdleAfter >= time.Minute, time.Minute)
 	atLeast("samples_per_second", c.SamplesPerSecond >= 1, 1)
-	atLeast("burst_samples", c.BurstSamples >= c.MaxBatchBytes/8, "max_batch_bytes / 8: a batch that is larger would never pass")
+	atLeast("burst_samples", c.BurstSamples >= c.leastBurst(), fmt.Sprintf("%d: a batch of max_batch_bytes, or a whole push, would never pass", c.leastBurst()))
 	atLeast("window", c.Window >= 1, 1)
 	atLeast("max_batch_bytes", c.MaxBatchBytes >= 64<<10, 64<<10)
 	atLeast("hello_timeout", c.HelloTimeout >= time.Second, time.Second)
@@ -99,8 +97,25 @@ func (c *Config) Validate() error {
 	atLeast("redefine_after", c.RedefineAfter >= time.Second, time.Second)
 	atLeast("max_pushes", c.MaxPushes >= 1, 1)
 	atLeast("drain_timeout", c.DrainTimeout >= 0, 0)
-	if c.RecordBytes > 16<<20 {
-		errs = append(errs, errors.New("record_bytes: must be at most 16 MiB"))
+	if err := c.Limits.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("limits: %w", err))
+	}
+	if c.RecordBytes > maxRecordBytes {
+		errs = append(errs, fmt.Errorf("record_bytes: must be at most %d MiB", maxRecordBytes>>20))
+	}
+	if c.MaxBatchBytes > maxBatchBytes {
+		errs = append(errs, fmt.Errorf("max_batch_bytes: must be at most %d MiB", maxBatchBytes>>20))
 	}
 	return errors.Join(errs...)
 }
+
+// A record that a reader refuses would be data lost after it was acknowledged.
+// The largest that can come about is one that is about to be full, a batch, which
+// takes at most twice its size there, and all definitions of its sender.
+const (
+	maxRecordBytes = 16 << 20
+	maxBatchBytes  = 8 << 20
+)
+
+// leastBurst returns how many samples the largest message can carry.
+func (c *Config) leastBurst() int { return max(maxPoints, (c.MaxBatchBytes+envelope)/8) }

@@ -6,8 +6,8 @@
 // The way of a batch:
 //
 //   - stream.go: one stream, its welcome, its end; receive.go: one batch;
-//   - table.go: what the stream's numbers mean, which definitions and frames are
-//     refused; quota.go: what one agent may send;
+//   - define.go: which definitions are taken, table.go: what the stream's numbers
+//     mean and which frames are refused; quota.go: what one agent may send;
 //   - definition.go: definitions that all streams share;
 //   - gather.go: the record being gathered; commit.go: the record being
 //     published, with what follows from success and from failure;

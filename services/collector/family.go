@@ -1,5 +1,3 @@
-//go:build server
-
 package collector
 
 import (
@@ -17,8 +15,17 @@ import (
 // families sort points into rows: the members of a classic histogram that share
 // labels and time make one, every other point its own.
 type families struct {
-	order []*row
+	order []*row // of their first points
 	byKey map[familyKey]*row
+	seen  map[memberKey]int // place among the row's members
+}
+
+// memberKey is a column of a row: there, only the bound tells members of a kind
+// apart.
+type memberKey struct {
+	row  *row
+	name string
+	le   string
 }
 
 type familyKey struct {
@@ -33,7 +40,7 @@ type row struct {
 	entity   metric.Labels
 	time     int64
 	members  []member
-	repeated int // points that were there already, with the same value
+	repeated []int // points that were there already, with the same value
 }
 
 // member is a point as a column.
@@ -63,12 +70,12 @@ func (fs *families) add(point int, p *ingestv1.Point, labels metric.Labels, now 
 	if r == nil {
 		r = &row{entity: entity.Clone(), time: key.time}
 		if fs.byKey == nil {
-			fs.byKey = map[familyKey]*row{}
+			fs.byKey, fs.seen = map[familyKey]*row{}, map[memberKey]int{}
 		}
 		fs.byKey[key] = r
 		fs.order = append(fs.order, r)
 	}
-	return r.add(&m)
+	return fs.member(r, &m)
 }
 
 // histogramMember tells whether the column is a member of a classic histogram,
@@ -98,24 +105,19 @@ func (m *member) splitBound(labels metric.Labels) metric.Labels {
 	return slices.DeleteFunc(slices.Clone(labels), func(l metric.Label) bool { return l.Name == bucketLabel })
 }
 
-func (r *row) add(m *member) *metric.Refusal {
-	for i := range r.members {
-		o := &r.members[i]
-		if o.column.Name != m.column.Name || !slices.Equal(o.column.Labels, m.column.Labels) {
-			continue
-		}
-		if math.Float64bits(o.value) != math.Float64bits(m.value) {
+func (fs *families) member(r *row, m *member) *metric.Refusal {
+	key := memberKey{row: r, name: m.column.Name, le: m.column.Labels.Get(bucketLabel)}
+	if i, ok := fs.seen[key]; ok {
+		if math.Float64bits(r.members[i].value) != math.Float64bits(m.value) {
 			return &metric.Refusal{Reason: "point_twice", Message: "an earlier point of this push has the same name, labels and time and another value: send one of them"}
 		}
-		r.repeated++
+		r.repeated = append(r.repeated, m.point)
 		return nil
 	}
+	fs.seen[key] = len(r.members)
 	r.members = append(r.members, *m)
 	return nil
 }
-
-// rows returns the rows in the order of their first points.
-func (fs *families) rows() []*row { return fs.order }
 
 // schema returns the columns in an order that does not depend on the points', so
 // that a family keeps its schema.
@@ -136,4 +138,12 @@ func timeOf(p *ingestv1.Point, now time.Time) int64 {
 		return now.UnixMilli()
 	}
 	return p.GetTime().AsTime().UnixMilli()
+}
+
+// checkTime refuses a time that is none before it is computed with.
+func checkTime(p *ingestv1.Point) *metric.Refusal {
+	if p.GetTime() == nil || p.GetTime().IsValid() {
+		return nil
+	}
+	return &metric.Refusal{Reason: "timestamp_invalid", Message: "the time is not between the years 1 and 9999: send seconds and nanoseconds since 1970"}
 }

@@ -1,9 +1,9 @@
-//go:build server
-
 package collector
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 
@@ -17,9 +17,10 @@ import (
 // all streams.
 type gatherer struct {
 	cfg       *Config
-	log       bus.Log
+	bus       bus.Log
 	partition int
 	now       func() time.Time
+	log       *slog.Logger
 	metrics   *metrics
 	defs      *definitions
 
@@ -28,8 +29,8 @@ type gatherer struct {
 	slots chan struct{} // one for each record being published
 	under sync.WaitGroup
 
-	mu     sync.Mutex // guards what follows
-	room   *sync.Cond // there may be room in the record
+	mu     sync.Mutex    // guards what follows
+	room   chan struct{} // closed, and made anew, when there may be room in the record
 	cur    *gathering
 	spare  []*gathering
 	number uint64
@@ -78,13 +79,12 @@ type batch struct {
 // errDraining refuses what comes during a shutdown.
 var errDraining = fault.New(fault.Unavailable, "shutting_down", "the server is shutting down: connect again in a moment; what was not acknowledged must be sent again")
 
-func newGatherer(cfg *Config, log bus.Log, partition int, now func() time.Time, m *metrics) *gatherer {
+func newGatherer(cfg *Config, deps *Deps, partition int, log *slog.Logger, m *metrics) *gatherer {
 	g := &gatherer{
-		cfg: cfg, log: log, partition: partition, now: now, metrics: m, defs: newDefinitions(),
+		cfg: cfg, bus: deps.Log, partition: partition, now: deps.Now, log: log, metrics: m, defs: newDefinitions(),
 		begun: make(chan struct{}, 1), full: make(chan struct{}, 1), slots: make(chan struct{}, cfg.Publishing),
-		gap: cfg.MinGap,
+		room: make(chan struct{}), gap: cfg.MinGap,
 	}
-	g.room = sync.NewCond(&g.mu)
 	g.nextLocked()
 	return g
 }
@@ -101,16 +101,14 @@ func (g *gatherer) nextLocked() {
 }
 
 // add puts the batch into the record and sees to it that to is told what became
-// of it. It waits while the record is full; that is what makes senders wait. The
-// frames are not kept.
-func (g *gatherer) add(b *batch, to answer) error {
+// of it. It waits while the record is full; that is what makes senders wait. A
+// sender that is gone, as ctx tells, waits no longer: otherwise those that come
+// again and again while the log is full would pile up. The frames are not kept.
+func (g *gatherer) add(ctx context.Context, b *batch, to answer) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for !g.closed && (g.paused || g.cur.builder.Len() >= g.cfg.RecordBytes) {
-		g.room.Wait()
-	}
-	if g.closed {
-		return errDraining
+	if err := g.awaitRoomLocked(ctx); err != nil {
+		return err
 	}
 	r := g.cur
 	if len(r.batches) == 0 {
@@ -133,6 +131,33 @@ func (g *gatherer) add(b *batch, to answer) error {
 	return nil
 }
 
+// awaitRoomLocked returns when the record takes frames, or why it will not. g.mu
+// is held, though not while it waits.
+func (g *gatherer) awaitRoomLocked(ctx context.Context) error {
+	for !g.closed && (g.paused || g.cur.builder.Len() >= g.cfg.RecordBytes) {
+		room := g.room
+		g.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+		}
+		g.mu.Lock()
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("wait for room in the record: %w", err)
+		}
+	}
+	if g.closed {
+		return errDraining
+	}
+	return nil
+}
+
+// wakeLocked lets everybody who waits for room look again.
+func (g *gatherer) wakeLocked() {
+	close(g.room)
+	g.room = make(chan struct{})
+}
+
 func (r *gathering) define(d *definition, oldest int64) {
 	if d.due(r.number, oldest) {
 		d.ride(&r.builder, r.number)
@@ -151,6 +176,7 @@ func signal(c chan struct{}) {
 // what was gathered and returns when all of it is decided.
 func (g *gatherer) run(ctx context.Context) {
 	defer g.under.Wait()
+	defer context.AfterFunc(ctx, g.close)() // at once, also while the log is waited for
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
@@ -207,7 +233,7 @@ func (g *gatherer) seal() *gathering {
 	}
 	r := g.cur
 	g.nextLocked()
-	g.room.Broadcast()
+	g.wakeLocked()
 	return r
 }
 
@@ -236,7 +262,7 @@ func (g *gatherer) close() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.closed = true
-	g.room.Broadcast()
+	g.wakeLocked()
 }
 
 // queued returns how many bytes wait to be published.

@@ -1,11 +1,8 @@
-//go:build server
-
 package collector
 
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,9 +12,8 @@ import (
 
 // metrics are the collector's own.
 type metrics struct {
-	log *slog.Logger
-
 	frames, samples, batches prometheus.Counter
+	oversized                prometheus.Counter
 	refusedFrames            *prometheus.CounterVec // by reason
 	putOffBatches            *prometheus.CounterVec // by reason
 	refusedPoints            *prometheus.CounterVec // by reason
@@ -31,7 +27,7 @@ type metrics struct {
 	staleMarkers             prometheus.Counter
 }
 
-func newMetrics(reg prometheus.Registerer, log *slog.Logger) (*metrics, error) {
+func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "esmon_collector", Name: name, Help: help})
 	}
@@ -42,10 +38,10 @@ func newMetrics(reg prometheus.Registerer, log *slog.Logger) (*metrics, error) {
 		return prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "esmon_collector", Name: name, Help: help})
 	}
 	m := &metrics{
-		log:           log,
 		frames:        counter("frames_total", "Frames made durable."),
 		samples:       counter("samples_total", "Samples made durable, missing values included."),
 		batches:       counter("batches_total", "Batches of agents and pushes made durable."),
+		oversized:     counter("messages_too_large_total", "Messages of agents beyond max_batch_bytes; each ended its stream."),
 		refusedFrames: vec("refused_frames_total", "Frames refused for good, by reason.", "reason"),
 		putOffBatches: vec("put_off_batches_total", "Batches refused that agents may send again, by reason.", "reason"),
 		points:        counter("points_total", "Points of pushes made durable."),
@@ -64,7 +60,7 @@ func newMetrics(reg prometheus.Registerer, log *slog.Logger) (*metrics, error) {
 		staleMarkers: counter("stale_markers_total", "Stale markers written because labels changed."),
 	}
 	all := []prometheus.Collector{
-		m.frames, m.samples, m.batches, m.refusedFrames, m.putOffBatches, m.points, m.refusedPoints, m.records, m.rawBytes,
+		m.frames, m.samples, m.batches, m.oversized, m.refusedFrames, m.putOffBatches, m.points, m.refusedPoints, m.records, m.rawBytes,
 		m.recordBytes, m.commit, m.gap, m.queue, m.full, m.streams, m.ended, m.staleMarkers,
 	}
 	return m, register(reg, all...)

@@ -1,10 +1,10 @@
-//go:build server
-
 package collector
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
@@ -47,7 +47,7 @@ func (c *Collector) Push(ctx context.Context, req *ingestv1.PushRequest) (*inges
 		return nil, err
 	}
 	c.metrics.points.Add(float64(p.accepted))
-	return &ingestv1.PushResponse{Accepted: uint32(p.accepted), Refusals: p.refusals}, nil //nolint:gosec // at most maxPoints
+	return &ingestv1.PushResponse{Accepted: uint32(p.accepted), Refusals: p.refusals}, nil
 }
 
 // push is one push on its way.
@@ -77,13 +77,21 @@ func (p *push) take(points []*ingestv1.Point) {
 			p.refuse(i, refusal)
 		}
 	}
-	for _, row := range families.rows() {
+	for _, row := range families.order {
 		p.row(row)
 	}
+	slices.SortFunc(p.refusals, func(a, b *ingestv1.PointRefusal) int { return cmp.Compare(a.GetPoint(), b.GetPoint()) })
 }
 
 // point checks what is the point's alone and returns its labels.
 func (p *push) point(pt *ingestv1.Point) (metric.Labels, *metric.Refusal) {
+	// First: what follows takes time that grows with the square of it.
+	if n := len(pt.GetLabels()); n > p.cfg.Limits.EntityLabels {
+		return nil, tooManyLabels(n, p.cfg)
+	}
+	if refusal := checkTime(pt); refusal != nil {
+		return nil, refusal
+	}
 	labels := make(metric.Labels, 0, len(pt.GetLabels())+1)
 	for name, value := range pt.GetLabels() {
 		labels = append(labels, metric.Label{Name: name, Value: value})
@@ -105,8 +113,8 @@ func (p *push) row(r *row) {
 	s := r.schema()
 	refusal := p.cfg.Limits.CheckSchema(s)
 	e := &metric.Entity{Labels: r.entity}
-	if refusal == nil && len(e.Labels) > p.cfg.Limits.EntityLabels {
-		refusal = &metric.Refusal{Reason: "entity_labels_too_many", Message: fmt.Sprintf("the point has %d labels, the limit is %d", len(e.Labels), p.cfg.Limits.EntityLabels)}
+	if n := len(e.Labels); refusal == nil && n > p.cfg.Limits.EntityLabels {
+		refusal = tooManyLabels(n, p.cfg)
 	}
 	if refusal == nil {
 		refusal = metric.CheckPair(e, s)
@@ -118,6 +126,9 @@ func (p *push) row(r *row) {
 		for _, m := range r.members {
 			p.refuse(m.point, refusal)
 		}
+		for _, point := range r.repeated {
+			p.refuse(point, refusal)
+		}
 		return
 	}
 	f := frame{entity: p.g.defs.entity(e), schema: p.g.defs.schema(s.ID(), s), time: r.time}
@@ -126,11 +137,15 @@ func (p *push) row(r *row) {
 	}
 	p.defs = append(p.defs, f.entity, f.schema)
 	p.frames = append(p.frames, f)
-	p.accepted += len(r.members) + r.repeated
+	p.accepted += len(r.members) + len(r.repeated)
+}
+
+func tooManyLabels(n int, cfg *Config) *metric.Refusal {
+	return &metric.Refusal{Reason: "entity_labels_too_many", Message: fmt.Sprintf("the point has %d labels, the limit is %d and source is one of them", n, cfg.Limits.EntityLabels)}
 }
 
 func (p *push) refuse(point int, r *metric.Refusal) {
-	p.refusals = append(p.refusals, &ingestv1.PointRefusal{Point: uint32(point), Reason: r.Reason, Message: sendable(r.Message)}) //nolint:gosec // an index
+	p.refusals = append(p.refusals, &ingestv1.PointRefusal{Point: uint32(point), Reason: r.Reason, Message: sendable(r.Message)})
 }
 
 func (p *push) release() { p.g.defs.release(p.now, p.defs...) }
@@ -141,7 +156,7 @@ func (p *push) store(ctx context.Context) error {
 		return nil
 	}
 	w := make(waiter, 1)
-	if err := p.g.add(&batch{agentID: p.source, received: p.now, frames: p.frames}, w); err != nil {
+	if err := p.g.add(ctx, &batch{agentID: p.source, received: p.now, frames: p.frames}, w); err != nil {
 		return err
 	}
 	select {

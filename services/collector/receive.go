@@ -1,5 +1,3 @@
-//go:build server
-
 package collector
 
 import (
@@ -9,6 +7,9 @@ import (
 	"slices"
 	"time"
 	"unicode/utf8"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
 	"github.com/esolutions/esmon/services/fault"
@@ -29,6 +30,9 @@ func (s *stream) receive() error {
 	for {
 		req.ResetVT() // its frames go back to a pool while nothing is there to be read
 		if err := s.ss.RecvMsg(req); err != nil {
+			if status.Code(err) == codes.ResourceExhausted { // gRPC has told the agent
+				s.c.metrics.oversized.Inc()
+			}
 			return err //nolint:wrapcheck // io.EOF or a status
 		}
 		b := req.GetBatch()
@@ -39,7 +43,7 @@ func (s *stream) receive() error {
 			return err
 		}
 		if cap(b.Frames) > keptFrames { // too much to keep for the next
-			req.Message = nil
+			req.Message, s.batch.frames = nil, nil
 		}
 	}
 }
@@ -72,7 +76,7 @@ func (s *stream) take(m *ingestv1.Batch) error {
 		s.acks.decide(b.sequence, b.skewMS, nil)
 		return nil
 	}
-	if err := s.g.add(b, s); err != nil {
+	if err := s.g.add(s.ctx, b, s); err != nil {
 		s.acks.drop()
 		return err
 	}
@@ -110,7 +114,7 @@ func (s *stream) check(m *ingestv1.Batch, b *batch) (*ingestv1.Refusal, error) {
 
 func (s *stream) tooFast(sequence uint64, wait time.Duration) *ingestv1.Refusal {
 	return &ingestv1.Refusal{
-		Sequence: sequence, Reason: "agent_sample_rate", Retryable: true, RetryAfterMs: uint32(min(wait/time.Millisecond+1, math.MaxUint32)), //nolint:gosec // bounded
+		Sequence: sequence, Reason: "agent_sample_rate", Retryable: true, RetryAfterMs: uint32(min(wait/time.Millisecond+1, math.MaxUint32)),
 		Message: fmt.Sprintf("%s sends more than %d samples a second (samples_per_second): the batch is taken later", s.quota.who, s.c.cfg.SamplesPerSecond),
 	}
 }
@@ -131,7 +135,7 @@ func (s *stream) checkFrames(in []*ingestv1.Frame, b *batch) {
 		refused++
 		s.c.metrics.refusedFrames.WithLabelValues(refusal.Reason).Inc()
 		if len(refusals) < maxRefusals {
-			refusals = append(refusals, &ingestv1.Refusal{Sequence: b.sequence, Frame: uint32(i), Reason: refusal.Reason, Message: sendable(refusal.Message)}) //nolint:gosec // an index
+			refusals = append(refusals, &ingestv1.Refusal{Sequence: b.sequence, Frame: uint32(i), Reason: refusal.Reason, Message: sendable(refusal.Message)})
 		}
 	}
 	if more := refused - len(refusals); more > 0 {
@@ -179,9 +183,7 @@ func (c *frameCheck) frame(p *pair, f *ingestv1.Frame) *metric.Refusal {
 // behind their last samples; what comes next has the new labels.
 func (s *stream) relabel() error {
 	now := s.c.deps.Now()
-	s.mu.Lock()
-	ended, old := s.table.relabel()
-	s.mu.Unlock()
+	ended, old := s.endOld()
 	defer s.g.defs.release(now, old...)
 	b := &batch{agentID: s.agent, received: now}
 	for _, p := range ended {
@@ -195,7 +197,16 @@ func (s *stream) relabel() error {
 		return nil
 	}
 	s.c.metrics.staleMarkers.Add(float64(len(b.frames)))
-	return s.g.add(b, ending{s})
+	return s.g.add(s.ctx, b, ending{s})
+}
+
+func (s *stream) endOld() (ended []*pair, old []*definition) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.table == nil { // the stream ended meanwhile
+		return nil, nil
+	}
+	return s.table.relabel()
 }
 
 // ending answers for stale markers: nobody waits for them, but when they are not
@@ -210,8 +221,14 @@ func (e ending) putOff(*gathered, *ingestv1.Refusal) {
 
 func (e ending) lost(_ *gathered, err error) { e.s.fail(err) }
 
+// maxMessage bounds the message of a refusal: it may quote what was sent.
+const maxMessage = 1 << 10
+
 // sendable returns text that a message can carry.
 func sendable(s string) string {
+	if len(s) > maxMessage {
+		s = s[:maxMessage] + "…"
+	}
 	if utf8.ValidString(s) {
 		return s
 	}

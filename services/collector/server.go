@@ -1,5 +1,3 @@
-//go:build server
-
 package collector
 
 import (
@@ -100,11 +98,11 @@ func NewServer(cfg ServerConfig, c *Collector, creds credentials.TransportCreden
 		grpc.ConnectionTimeout(cfg.HandshakeTimeout),
 		grpc.ReadBufferSize(readBuffer),
 		grpc.WriteBufferSize(writeBuffer),
-		grpc.SharedWriteBuffer(true),
 		grpc.InitialWindowSize(flowWindow),
 		grpc.InitialConnWindowSize(flowWindow),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: cfg.Keepalive, Timeout: 20 * time.Second}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.WaitForHandlers(true), // they use what is closed after the server
 		grpc.ChainUnaryInterceptor(around.Unary...),
 		grpc.ChainStreamInterceptor(around.Stream...),
 	)

@@ -1,5 +1,3 @@
-//go:build server
-
 package collector
 
 import (
@@ -10,7 +8,9 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/status"
 
 	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
 	"github.com/esolutions/esmon/services/fault"
@@ -24,6 +24,7 @@ type stream struct {
 	c       *Collector
 	g       *gatherer
 	ss      ingestv1.IngestService_StreamServer
+	ctx     context.Context // of the call: it ends when the peer goes or the call returns
 	agent   string
 	session Session
 	quota   *quota
@@ -48,12 +49,19 @@ func (c *Collector) Stream(ss ingestv1.IngestService_StreamServer) error {
 	c.metrics.streams.Inc()
 	defer c.metrics.streams.Dec()
 	err := c.stream(ss)
-	reason := "closed"
-	if err != nil {
-		reason = fault.ReasonOf(err)
-	}
-	c.metrics.ended.WithLabelValues(reason).Inc()
+	c.metrics.ended.WithLabelValues(endOf(err)).Inc()
 	return err
+}
+
+// endOf names the end of a stream for the metric.
+func endOf(err error) string {
+	switch {
+	case err == nil:
+		return "closed"
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), status.Code(err) == codes.Canceled:
+		return "disconnected"
+	}
+	return fault.FromGRPC(fault.GRPC(err)).Reason
 }
 
 func (c *Collector) stream(ss ingestv1.IngestService_StreamServer) error {
@@ -61,7 +69,7 @@ func (c *Collector) stream(ss ingestv1.IngestService_StreamServer) error {
 	if !ok {
 		return fault.New(fault.Unauthenticated, "certificate_missing", "a stream needs an agent's certificate: enrol first")
 	}
-	hellos := make(chan *ingestv1.Hello, 1)
+	hellos := make(chan firstMessage, 1)
 	go receiveHello(ss, hellos)
 	hello, err := c.awaitHello(ss.Context(), hellos)
 	if err != nil {
@@ -82,25 +90,30 @@ func (c *Collector) stream(ss ingestv1.IngestService_StreamServer) error {
 	return s.wait(received)
 }
 
-// receiveHello passes on the first message, nil if it is no hello.
-func receiveHello(ss ingestv1.IngestService_StreamServer, hellos chan<- *ingestv1.Hello) {
-	req, err := ss.Recv()
-	if err != nil {
-		hellos <- nil
-		return
-	}
-	hellos <- req.GetHello()
+// firstMessage is what came first on a stream: a hello, or why there is none.
+type firstMessage struct {
+	hello *ingestv1.Hello
+	err   error
 }
 
-func (c *Collector) awaitHello(ctx context.Context, hellos <-chan *ingestv1.Hello) (*ingestv1.Hello, error) {
+func receiveHello(ss ingestv1.IngestService_StreamServer, hellos chan<- firstMessage) {
+	req, err := ss.Recv()
+	switch {
+	case err != nil && !errors.Is(err, io.EOF):
+		hellos <- firstMessage{err: err}
+	case req.GetHello() == nil:
+		hellos <- firstMessage{err: fault.New(fault.Invalid, "hello_missing", "the first message of a stream must be a hello")}
+	default:
+		hellos <- firstMessage{hello: req.GetHello()}
+	}
+}
+
+func (c *Collector) awaitHello(ctx context.Context, hellos <-chan firstMessage) (*ingestv1.Hello, error) {
 	timeout := time.NewTimer(c.cfg.HelloTimeout)
 	defer timeout.Stop()
 	select {
-	case h := <-hellos:
-		if h == nil && ctx.Err() == nil {
-			return nil, fault.New(fault.Invalid, "hello_missing", "the first message of a stream must be a hello")
-		}
-		return h, ctx.Err() //nolint:wrapcheck // the end of the call, classified as such
+	case first := <-hellos:
+		return first.hello, first.err
 	case <-timeout.C:
 		return nil, fault.New(fault.Unavailable, "hello_timeout", "no hello came within %s", c.cfg.HelloTimeout)
 	case <-c.draining:
@@ -112,7 +125,7 @@ func (c *Collector) awaitHello(ctx context.Context, hellos <-chan *ingestv1.Hell
 
 func (c *Collector) newStream(ss ingestv1.IngestService_StreamServer, agent string, session Session) *stream {
 	q := c.quotas.use("agent " + agent)
-	s := &stream{c: c, g: c.gatherer(agent), ss: ss, agent: agent, session: session, quota: q, broken: make(chan struct{})}
+	s := &stream{c: c, g: c.gatherer(agent), ss: ss, ctx: ss.Context(), agent: agent, session: session, quota: q, broken: make(chan struct{})}
 	s.table = newTable(&c.cfg, s.g.defs, q, session)
 	s.acks = newAcks(s.sendAck, s.fail)
 	return s
@@ -120,39 +133,44 @@ func (c *Collector) newStream(ss ingestv1.IngestService_StreamServer, agent stri
 
 func (s *stream) welcome() error {
 	// Acknowledgements are a few bytes: compressing them costs more than it saves.
-	if err := grpc.SetSendCompressor(s.ss.Context(), encoding.Identity); err != nil {
+	if err := grpc.SetSendCompressor(s.ctx, encoding.Identity); err != nil {
 		s.c.log.Debug("acknowledgements are compressed", "error", err)
 	}
 	return s.ss.Send(&ingestv1.StreamResponse{Message: &ingestv1.StreamResponse_Welcome{Welcome: &ingestv1.Welcome{
 		ConnectCounter: s.session.Counter(), ClockMs: s.c.deps.Now().UnixMilli(),
-		MaxBatchBytes: uint32(s.c.cfg.MaxBatchBytes), Window: s.c.cfg.Window, //nolint:gosec // far below 4 GiB
+		MaxBatchBytes: uint32(s.c.cfg.MaxBatchBytes), Window: s.c.cfg.Window,
 	}}})
 }
 
 // wait returns when the stream is to end, and why.
 func (s *stream) wait(received <-chan error) error {
+	changed, relabelled := s.session.Changed(), make(chan error, 1)
 	for {
 		select {
 		case <-s.session.Superseded():
 			return s.session.Cause()
-		case <-s.session.Changed():
-			if err := s.relabel(); err != nil {
+		case <-changed: // one at a time, and not here: it may have to wait for room
+			changed = nil
+			go func() { relabelled <- s.relabel() }()
+		case err := <-relabelled:
+			if err != nil && !errors.Is(err, errDraining) {
 				return err
 			}
+			changed = s.session.Changed()
 		case <-s.broken:
 			return s.failure
 		case <-s.c.drained:
 			return s.settled(errDraining)
-		case <-s.ss.Context().Done():
-			return s.ss.Context().Err() //nolint:wrapcheck // the end of the call, classified as such
+		case <-s.ctx.Done():
+			return s.ctx.Err() //nolint:wrapcheck // the end of the call, classified as such
 		case err := <-received:
 			switch {
 			case errors.Is(err, io.EOF): // the agent sends no more and waits for its answers
 				return s.settled(nil)
 			case errors.Is(err, errDraining): // what was taken is answered first
 				received = nil
-			default:
-				return err
+			default: // likewise: or a bad batch would keep those before it from ever being answered
+				return s.settled(err)
 			}
 		}
 	}
@@ -171,8 +189,8 @@ func (s *stream) settled(err error) error {
 		return s.failure
 	case <-s.session.Superseded():
 		return s.session.Cause()
-	case <-s.ss.Context().Done():
-		return s.ss.Context().Err() //nolint:wrapcheck // the end of the call, classified as such
+	case <-s.ctx.Done():
+		return s.ctx.Err() //nolint:wrapcheck // the end of the call, classified as such
 	}
 	select {
 	case <-s.broken:

@@ -1,15 +1,10 @@
-//go:build server
-
 package collector
 
 import (
 	"fmt"
 	"slices"
 	"time"
-	"unique"
 
-	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
-	"github.com/esolutions/esmon/services/fault"
 	"github.com/esolutions/esmon/services/metric"
 )
 
@@ -25,16 +20,23 @@ type table struct {
 	schemas  map[uint32]*schemaEntry
 	entities map[uint32]*entityEntry
 	pairs    map[uint64]*pair
-	resolved int  // entities with a definition
-	overfull bool // entities were refused because the table is full of used ones
-	tidied   time.Time
-	now      time.Time // of the batch at hand
+	defined  int // schemas with a definition
+	resolved int // entities with a definition
+	bytes    int // of the text of what can ride in a record: schemas, entities with a definition
+	ownBytes int // of the text of entities as they were sent
+
+	// What could not even be noted because the table is full: frames that use it
+	// are told so.
+	schemasFull, entitiesFull bool
+
+	tidied time.Time
+	now    time.Time // of the batch at hand
 }
 
 type schemaEntry struct {
-	id      metric.ID
 	def     *definition
 	refusal *metric.Refusal
+	changed bool // the number was given to another schema: it is refused from then on
 }
 
 type entityEntry struct {
@@ -43,6 +45,7 @@ type entityEntry struct {
 	def     *definition // nil until a frame uses it
 	used    int64       // when a frame last made it a pair, Unix seconds
 	refusal *metric.Refusal
+	changed bool // as of a schema
 }
 
 // pair is an entity with a schema, checked as such.
@@ -60,96 +63,11 @@ type frame struct {
 	values         []float64
 }
 
-// spareEntities is how many entities beyond the quota a stream may define: those
-// that came and went during a long connection. Agents begin a new stream earlier.
-const spareEntities = 60_000
-
-// errTableFull ends a stream whose table holds mostly what is not used any more.
-func errTableFull(n int) error {
-	return fault.New(fault.Unavailable, "definitions_renew", "the stream defined %d entities: connect again and define those in use", n)
-}
-
 func newTable(cfg *Config, defs *definitions, q *quota, s Session) *table {
 	return &table{
 		cfg: cfg, defs: defs, quota: q, session: s,
 		schemas: map[uint32]*schemaEntry{}, entities: map[uint32]*entityEntry{}, pairs: map[uint64]*pair{},
 	}
-}
-
-// define takes the definitions of a batch.
-func (t *table) define(b *ingestv1.Batch, now time.Time) error {
-	t.now = now
-	for _, d := range b.GetSchemas() {
-		t.defineSchema(d)
-	}
-	for _, d := range b.GetEntities() {
-		if err := t.defineEntity(d); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (t *table) defineSchema(d *ingestv1.SchemaDefinition) {
-	s, refusal := schemaOf(d)
-	if refusal == nil {
-		refusal = t.cfg.Limits.CheckSchema(s)
-	}
-	old := t.schemas[d.GetId()]
-	switch {
-	case refusal != nil:
-	case old != nil && old.def != nil:
-		if old.id == s.ID() {
-			return
-		}
-		refusal = &metric.Refusal{Reason: "definition_changed", Message: fmt.Sprintf("schema %d was defined differently before on this stream: give a new number to a new schema", d.GetId())}
-		t.dropPairs(func(p *pair) bool { return p.schema == old.def })
-		t.defs.release(t.now, old.def)
-	case old == nil && len(t.schemas) >= t.cfg.MaxSchemas:
-		if len(t.schemas) >= 2*t.cfg.MaxSchemas {
-			return // frames that use it are refused as unknown
-		}
-		refusal = &metric.Refusal{Reason: "agent_schema_quota", Message: fmt.Sprintf(
-			"%s defined %d schemas, its quota is %d (max_schemas): make entities, not schemas, of what comes and goes", t.quota.who, len(t.schemas), t.cfg.MaxSchemas)}
-	}
-	e := &schemaEntry{refusal: refusal}
-	if refusal == nil {
-		e.id = s.ID()
-		e.def = t.defs.schema(e.id, s)
-	}
-	t.schemas[d.GetId()] = e
-}
-
-func (t *table) defineEntity(d *ingestv1.EntityDefinition) error {
-	own, refusal := labelsOf(d.GetLabels(), "entity")
-	if refusal == nil {
-		refusal = t.cfg.Limits.CheckEntity(&metric.Entity{Labels: own})
-	}
-	if refusal == nil {
-		own = slices.DeleteFunc(own, func(l metric.Label) bool { return l.Value == "" })
-	}
-	old := t.entities[d.GetId()]
-	switch {
-	case refusal != nil:
-	case old != nil && old.refusal == nil:
-		if slices.Equal(old.own, own) && old.target == d.GetTarget() {
-			return nil
-		}
-		refusal = &metric.Refusal{Reason: "definition_changed", Message: fmt.Sprintf("entity %d was defined differently before on this stream: give a new number to a new entity", d.GetId())}
-		t.dropPairs(func(p *pair) bool { return p.entity == old.def })
-		t.unresolve(old)
-	case old == nil && len(t.entities) >= t.cfg.MaxEntities+spareEntities:
-		if t.resolved < t.cfg.MaxEntities/2 {
-			return errTableFull(len(t.entities))
-		}
-		t.overfull = true
-		return nil
-	}
-	if refusal != nil {
-		own = nil
-	}
-	t.entities[d.GetId()] = &entityEntry{own: own, target: string(append([]byte(nil), d.GetTarget()...)), refusal: refusal}
-	return nil
 }
 
 // pair returns what a frame's numbers stand for, or why it is refused.
@@ -158,28 +76,18 @@ func (t *table) pair(entity, schema uint32) (*pair, *metric.Refusal) {
 	if p := t.pairs[key]; p != nil && !p.live.gone.Load() {
 		return p, nil
 	}
-	s, e := t.schemas[schema], t.entities[entity]
-	if s == nil {
-		return nil, unknown("schema", schema)
+	s, e, refusal := t.lookUp(entity, schema)
+	if refusal == nil {
+		refusal = t.resolve(e)
 	}
-	if s.refusal != nil {
-		return nil, s.refusal
-	}
-	if e == nil && t.overfull {
-		return nil, t.tooManyEntities()
-	}
-	if e == nil {
-		return nil, unknown("entity", entity)
-	}
-	if refusal := t.resolve(e); refusal != nil {
+	if refusal != nil {
 		return nil, refusal
 	}
 	if refusal := metric.CheckPair(e.def.entity, s.def.schema); refusal != nil {
 		return nil, refusal
 	}
 	p := &pair{entity: e.def, schema: s.def, width: len(s.def.schema.Columns)}
-	var refusal *metric.Refusal
-	if p.live, refusal = t.quota.admit(pairID{e.def.id, s.id}, p.width, t.now); refusal != nil {
+	if p.live, refusal = t.quota.admit(pairID{e.def.id, s.def.id}, p.width, t.now); refusal != nil {
 		return nil, refusal
 	}
 	if old := t.pairs[key]; old != nil {
@@ -187,6 +95,23 @@ func (t *table) pair(entity, schema uint32) (*pair, *metric.Refusal) {
 	}
 	t.pairs[key] = p
 	return p, nil
+}
+
+func (t *table) lookUp(entity, schema uint32) (*schemaEntry, *entityEntry, *metric.Refusal) {
+	s, e := t.schemas[schema], t.entities[entity]
+	switch {
+	case s == nil && t.schemasFull:
+		return nil, nil, t.tooManySchemas()
+	case s == nil:
+		return nil, nil, unknown("schema", schema)
+	case s.refusal != nil:
+		return nil, nil, s.refusal
+	case e == nil && t.entitiesFull:
+		return nil, nil, t.tooManyEntities()
+	case e == nil:
+		return nil, nil, unknown("entity", entity)
+	}
+	return s, e, nil
 }
 
 // resolve gives the entity its final labels.
@@ -215,9 +140,24 @@ func (t *table) resolve(e *entityEntry) *metric.Refusal {
 	if n := len(ent.Labels); n > t.cfg.Limits.EntityLabels {
 		return &metric.Refusal{Reason: "entity_labels_too_many", Message: fmt.Sprintf("the entity has %d labels with those of the host, the limit is %d", n, t.cfg.Limits.EntityLabels)}
 	}
+	size := labelBytes(ent.Labels)
+	if t.bytes+size > maxDefinitionBytes {
+		return t.tooManyBytes()
+	}
 	e.def = t.defs.entity(ent)
 	t.resolved++
+	t.bytes += size
 	return nil
+}
+
+func (t *table) tooManySchemas() *metric.Refusal {
+	return &metric.Refusal{Reason: "agent_schema_quota", Message: fmt.Sprintf(
+		"%s defined %d schemas, its quota is %d (max_schemas): make entities, not schemas, of what comes and goes", t.quota.who, t.defined, t.cfg.MaxSchemas)}
+}
+
+func (t *table) tooManyBytes() *metric.Refusal {
+	return &metric.Refusal{Reason: "agent_definition_bytes", Message: fmt.Sprintf(
+		"the definitions of %s take more than %d bytes: send fewer entities, or fewer and shorter labels and help texts", t.quota.who, maxDefinitionBytes)}
 }
 
 func (t *table) tooManyEntities() *metric.Refusal {
@@ -237,7 +177,7 @@ func (t *table) tidy() {
 	}
 	t.tidied = t.now
 	t.quota.sweep(t.now)
-	t.dropPairs(func(p *pair) bool { return p.live.gone.Load() })
+	t.dropPairs(func(_ uint64, p *pair) bool { return p.live.gone.Load() })
 	inUse := make(map[*definition]bool, len(t.pairs))
 	for _, p := range t.pairs {
 		inUse[p.entity] = true
@@ -250,9 +190,9 @@ func (t *table) tidy() {
 	}
 }
 
-func (t *table) dropPairs(which func(*pair) bool) {
+func (t *table) dropPairs(which func(key uint64, p *pair) bool) {
 	for key, p := range t.pairs {
-		if which(p) {
+		if which(key, p) {
 			delete(t.pairs, key)
 		}
 	}
@@ -260,10 +200,17 @@ func (t *table) dropPairs(which func(*pair) bool) {
 
 func (t *table) unresolve(e *entityEntry) {
 	if e.def != nil {
-		t.defs.release(t.now, e.def)
-		e.def = nil
-		t.resolved--
+		t.defs.release(t.now, t.loosen(e))
 	}
+}
+
+// loosen takes the entity's definition away and returns it, to be released.
+func (t *table) loosen(e *entityEntry) *definition {
+	def := e.def
+	e.def = nil
+	t.resolved--
+	t.bytes -= labelBytes(def.entity.Labels)
+	return def
 }
 
 // relabel makes every entity whose labels changed get the new ones with its next
@@ -276,11 +223,9 @@ func (t *table) relabel() (ended []*pair, old []*definition) {
 			continue
 		}
 		changed[e.def] = true
-		old = append(old, e.def)
-		e.def = nil
-		t.resolved--
+		old = append(old, t.loosen(e))
 	}
-	t.dropPairs(func(p *pair) bool {
+	t.dropPairs(func(_ uint64, p *pair) bool {
 		if !changed[p.entity] {
 			return false
 		}
@@ -321,44 +266,3 @@ func (t *table) close(now time.Time) {
 	clear(t.entities)
 	clear(t.pairs)
 }
-
-// schemaOf takes a schema over from a message. Texts are shared with equal ones:
-// agents send the same again and again.
-func schemaOf(d *ingestv1.SchemaDefinition) (*metric.Schema, *metric.Refusal) {
-	s := &metric.Schema{Columns: make([]metric.Column, len(d.GetColumns()))}
-	for i, c := range d.GetColumns() {
-		labels, refusal := labelsOf(c.GetLabels(), "metric "+clip(c.GetName()))
-		if refusal != nil {
-			return nil, refusal
-		}
-		labels = slices.DeleteFunc(labels, func(l metric.Label) bool { return l.Value == "" })
-		s.Columns[i] = metric.Column{Name: shared(c.GetName()), Type: typeOf(c.GetType()), Unit: shared(c.GetUnit()), Help: shared(c.GetHelp()), Labels: labels}
-	}
-	return s, nil
-}
-
-// labelsOf takes labels over from a message, sorted and as they are otherwise.
-func labelsOf(in []*ingestv1.Label, where string) (metric.Labels, *metric.Refusal) {
-	out := make(metric.Labels, len(in))
-	for i, l := range in {
-		out[i] = metric.Label{Name: shared(l.GetName()), Value: shared(l.GetValue())}
-	}
-	slices.SortFunc(out, func(a, b metric.Label) int { return metric.Compare(metric.Labels{{Name: a.Name}}, metric.Labels{{Name: b.Name}}) })
-	for i := 1; i < len(out); i++ {
-		if out[i].Name == out[i-1].Name {
-			return nil, &metric.Refusal{Reason: "label_twice", Message: fmt.Sprintf("%s: label %q stands twice", where, clip(out[i].Name))}
-		}
-	}
-	return out, nil
-}
-
-// typeOf returns the type; one this program does not know is unknown.
-func typeOf(t ingestv1.MetricType) metric.Type {
-	if t < 0 || t > ingestv1.MetricType_METRIC_TYPE_INFO {
-		return metric.Unknown
-	}
-	return metric.Type(t) //nolint:gosec // checked
-}
-
-// shared returns s with the memory of an equal string that is in use already.
-func shared(s string) string { return unique.Make(s).Value() }
