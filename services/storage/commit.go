@@ -1,0 +1,146 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/esolutions/esmon/services/tsdb"
+)
+
+// maxPauses is how many times the first pause between tries may become.
+const maxPauses = 30
+
+// committer stores the cuts of one partition, one after the other.
+type committer struct {
+	s         *Storage
+	partition int
+	sealed    chan struct{} // holds a token when there is a cut to store
+	conflict  chan error    // gets the error that only a reload helps against
+
+	working sync.Mutex // held through one try: two must not run at the same time
+
+	mu      sync.Mutex // guards what follows
+	failing error      // why the cut at hand could not be stored
+	since   time.Time  // since when
+}
+
+func newCommitter(s *Storage, partition int) *committer {
+	return &committer{s: s, partition: partition, sealed: make(chan struct{}, 1), conflict: make(chan error, 1)}
+}
+
+// wake says that there is a cut to store.
+func (c *committer) wake() {
+	select {
+	case c.sealed <- struct{}{}:
+	default:
+	}
+}
+
+// start stores cuts until ctx ends; the channel is closed when it has stopped.
+func (c *committer) start(ctx context.Context) <-chan struct{} {
+	done := make(chan struct{})
+	c.drain()
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-c.sealed:
+				c.store(ctx)
+			}
+		}
+	}()
+	return done
+}
+
+// drain empties what an earlier course left.
+func (c *committer) drain() {
+	select {
+	case <-c.conflict: //nolint:errcheck // of an earlier course
+	default:
+	}
+	select {
+	case <-c.sealed:
+	default:
+	}
+}
+
+// store tries until the cut is stored, ctx ends, or there is a conflict.
+func (c *committer) store(ctx context.Context) {
+	for wait := c.s.cfg.RetryPause; ; wait = min(2*wait, maxPauses*c.s.cfg.RetryPause) {
+		err := c.try(ctx)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if errors.Is(err, tsdb.ErrConflict) {
+			c.conflict <- err
+			return
+		}
+		c.s.log.Error("storing a cut failed, will try again; nothing is lost, the ingest log has it", "partition", c.partition, "error", err, "after", wait)
+		if errors.Is(err, tsdb.ErrFull) {
+			c.s.makeRoom(ctx)
+		}
+		if pause(ctx, wait) != nil {
+			return
+		}
+	}
+}
+
+func (c *committer) try(ctx context.Context) error {
+	c.working.Lock()
+	defer c.working.Unlock()
+	pos, err := c.s.deps.DB.Commit(ctx, c.partition)
+	c.note(err)
+	if err == nil {
+		c.release(ctx, pos)
+	}
+	return err
+}
+
+// release lets the log go of what is stored. If that fails, the next cut releases
+// this, too.
+func (c *committer) release(ctx context.Context, pos tsdb.Position) {
+	if pos.LogID != c.s.deps.Log.ID() {
+		return
+	}
+	if err := c.s.deps.Log.Release(ctx, c.partition, pos.Offset); err != nil {
+		c.s.log.Warn("the ingest log could not be released", "partition", c.partition, "before_offset", pos.Offset, "error", err)
+	}
+}
+
+// finish stores what is sealed and what is in the head.
+func (c *committer) finish(ctx context.Context) error {
+	if err := c.try(ctx); err != nil {
+		return err
+	}
+	c.s.deps.DB.Seal(c.partition)
+	return c.try(ctx)
+}
+
+func (c *committer) note(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil {
+		c.failing = nil
+		return
+	}
+	c.s.metrics.failures.Inc()
+	if c.failing == nil {
+		c.since = c.s.deps.Now()
+	}
+	c.failing = err
+}
+
+// trouble returns why cuts are not stored, nil if they are.
+func (c *committer) trouble() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.failing == nil {
+		return nil
+	}
+	return fmt.Errorf("partition %d cannot be stored since %s: %w", c.partition, c.since.UTC().Format(time.RFC3339), c.failing)
+}

@@ -1,0 +1,258 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/esolutions/esmon/services/bus"
+	"github.com/esolutions/esmon/services/record"
+	"github.com/esolutions/esmon/services/tsdb"
+)
+
+const (
+	// checkEvery is how often it is looked whether a cut is due.
+	checkEvery = 100 * time.Millisecond
+	// readAhead is how many records are read while one is appended.
+	readAhead = 16
+)
+
+// follower reads one partition. Its goroutine is the only one that appends to
+// the partition's head and seals it.
+type follower struct {
+	s         *Storage
+	partition int
+	decoder   record.Decoder
+	committer *committer
+
+	read    atomic.Int64 // when the record read last was published, Unix ms
+	lastCut time.Time
+}
+
+func newFollower(s *Storage, partition int) *follower {
+	f := &follower{s: s, partition: partition}
+	f.committer = newCommitter(s, partition)
+	return f
+}
+
+// errAgain ends one course of reading: the database's state was taken up anew.
+var errAgain = errors.New("the position has moved")
+
+// run follows the partition until ctx ends.
+func (f *follower) run(ctx context.Context) error {
+	err := f.course(ctx)
+	for errors.Is(err, errAgain) {
+		err = f.course(ctx)
+	}
+	if ctx.Err() == nil {
+		return fmt.Errorf("follow partition %d of the ingest log: %w", f.partition, err)
+	}
+	return nil
+}
+
+// course reads from the stored position on until ctx ends or the database's
+// state must be taken up anew.
+func (f *follower) course(ctx context.Context) error {
+	from, err := f.begin(ctx)
+	if err != nil {
+		return err
+	}
+	reading, stop := context.WithCancel(ctx)
+	defer stop()
+	records := make(chan bus.Record, readAhead)
+	failed := make(chan error, 1)
+	go func() { failed <- f.pump(reading, from, records) }()
+	defer func() { // the pump must be gone before another begins
+		stop()
+		for range records {
+		}
+	}()
+	committing, stopCommits := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopCommits()
+	done := f.committer.start(committing)
+	defer func() { stopCommits(); <-done }()
+	return f.loop(ctx, records, failed)
+}
+
+// loop appends records and makes cuts when they are due.
+func (f *follower) loop(ctx context.Context, records <-chan bus.Record, failed <-chan error) error {
+	f.lastCut = f.s.deps.Now()
+	tick := time.NewTicker(checkEvery)
+	defer tick.Stop()
+	for {
+		source := records
+		if f.s.deps.DB.Full() {
+			source = nil // until a cut made room
+		}
+		select {
+		case rec, more := <-source:
+			if !more {
+				records = nil // why comes by the other channel
+				continue
+			}
+			f.append(rec)
+			f.cutIfDue()
+		case <-tick.C:
+			f.cutIfDue()
+		case err := <-f.committer.conflict:
+			f.s.log.Warn("storing a cut found another position than expected; starting again from what is stored", "partition", f.partition, "error", err)
+			f.s.metrics.conflicts.Inc()
+			return f.reload(ctx)
+		case err := <-failed:
+			return f.recover(ctx, err)
+		case <-ctx.Done():
+			f.lastOne()
+			return ctx.Err()
+		}
+	}
+}
+
+// pump reads records until ctx ends or the log fails.
+func (f *follower) pump(ctx context.Context, from int64, records chan<- bus.Record) error {
+	defer close(records)
+	reader, err := f.s.deps.Log.Read(ctx, f.partition, from)
+	if err != nil {
+		return err
+	}
+	defer reader.Close() //nolint:errcheck // it only read
+	for {
+		rec, err := reader.Next(ctx)
+		if err != nil {
+			return err
+		}
+		select {
+		case records <- rec:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// append takes a record into the head. One that cannot be read is noted, loudly,
+// and passed over: those behind it are good.
+func (f *follower) append(rec bus.Record) {
+	f.read.Store(rec.Time.UnixMilli())
+	r, err := f.decoder.Decode(rec.Payload)
+	if err != nil {
+		f.s.metrics.lost.WithLabelValues("corrupt").Inc()
+		f.s.log.Error("a record of the ingest log cannot be read; what it held is lost", "partition", f.partition, "offset", rec.Offset, "bytes", len(rec.Payload), "error", err)
+		f.s.deps.DB.RejectRecord(rec.Offset, f.partition, "record_corrupt", err)
+		return
+	}
+	f.s.deps.DB.Append(rec.Offset, f.partition, r)
+	f.s.metrics.records.Inc()
+}
+
+func (f *follower) cutIfDue() {
+	now := f.s.deps.Now()
+	if f.s.deps.DB.CutDue(f.partition, now.Sub(f.lastCut)) && f.s.deps.DB.Seal(f.partition) {
+		f.lastCut = now
+		f.committer.wake()
+	}
+}
+
+// lastOne stores what is in the head before the process ends. Nothing is lost if
+// it fails: the log has it.
+func (f *follower) lastOne() {
+	ctx, cancel := context.WithTimeout(context.Background(), f.s.cfg.StopTimeout)
+	defer cancel()
+	if err := f.committer.finish(ctx); err != nil {
+		f.s.log.Warn("the last cut was not stored; the next start reads those records again", "partition", f.partition, "error", err)
+	}
+}
+
+// begin returns the offset to read from: the stored position, if the log has it.
+func (f *follower) begin(ctx context.Context) (int64, error) {
+	b, err := f.s.deps.Log.Bounds(ctx, f.partition)
+	if err != nil {
+		return 0, err
+	}
+	pos, id := f.s.deps.DB.Position(f.partition), f.s.deps.Log.ID()
+	switch {
+	case pos == (tsdb.Position{}):
+		if b.First > 1 {
+			f.lose(b.First, "records 1 to %d: the database is new and these are gone from the ingest log", b.First-1)
+		}
+	case pos.LogID != id:
+		f.lose(pos.Offset, "records from %d on: they were in the ingest log %s, and this is another, %s", pos.Offset, pos.LogID, id)
+	case pos.Offset < b.First:
+		f.lose(b.First, "records %d to %d: they are gone from the ingest log and were not stored", pos.Offset, b.First-1)
+	case pos.Offset > b.Next:
+		f.lose(pos.Offset, "records after %d: the ingest log ends there and %d were stored, as if an old copy of it had been put back", b.Next-1, pos.Offset-1)
+	default:
+		f.s.deps.DB.Begin(f.partition, id, pos.Offset)
+		return pos.Offset, nil
+	}
+	f.s.deps.DB.Begin(f.partition, id, b.First)
+	return b.First, nil
+}
+
+// lose raises the alarm of lost data: acknowledged records are not there to be
+// stored. Reading goes on with the first that is.
+func (f *follower) lose(before int64, format string, args ...any) {
+	what := fmt.Sprintf(format, args...)
+	f.s.metrics.lost.WithLabelValues("gap").Inc()
+	f.s.log.Error("DATA LOSS: acknowledged records cannot be read any more", "partition", f.partition, "lost", what)
+	f.s.deps.DB.RejectRecord(before-1, f.partition, "log_gap", errors.New(what))
+}
+
+// recover deals with a log that could not be read on.
+func (f *follower) recover(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		f.lastOne()
+		return ctx.Err()
+	}
+	if gap, ok := errors.AsType[*bus.GapError](err); ok {
+		// What was read is stored first: the next beginning starts behind it.
+		f.lastOne()
+		f.s.log.Warn("records vanished from the ingest log while it was read", "partition", f.partition, "error", gap)
+		return f.reload(ctx)
+	}
+	if errors.Is(err, bus.ErrClosed) {
+		return err
+	}
+	f.s.log.Error("reading the ingest log failed, will try again", "partition", f.partition, "error", err, "after", f.s.cfg.RetryPause)
+	f.lastOne()
+	if err := pause(ctx, f.s.cfg.RetryPause); err != nil {
+		return err
+	}
+	return f.reload(ctx)
+}
+
+// reload takes up the database's state anew.
+func (f *follower) reload(ctx context.Context) error {
+	for wait := f.s.cfg.RetryPause; ; wait = min(2*wait, maxPauses*f.s.cfg.RetryPause) {
+		err := f.s.deps.DB.Reload(ctx, f.partition)
+		if err == nil {
+			return errAgain
+		}
+		f.s.log.Error("reading definitions and positions failed, will try again", "partition", f.partition, "error", err, "after", wait)
+		if err := pause(ctx, wait); err != nil {
+			return err
+		}
+	}
+}
+
+// behind returns when the record that is to be read next was published, at the
+// latest: not before the one read last, nor before the oldest there is.
+func (f *follower) behind(oldest time.Time) time.Time {
+	if read := time.UnixMilli(f.read.Load()); read.After(oldest) {
+		return read
+	}
+	return oldest
+}
+
+func (f *follower) trouble() error { return f.committer.trouble() }
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

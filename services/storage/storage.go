@@ -1,0 +1,111 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/esolutions/esmon/services/bus"
+	"github.com/esolutions/esmon/services/tsdb"
+)
+
+// Deps is what storage stands on.
+type Deps struct {
+	Log bus.Log
+	DB  *tsdb.DB
+	// Now is the clock; time.Now if nil.
+	Now func() time.Time
+}
+
+// Storage follows the ingest log into the time series database.
+type Storage struct {
+	cfg       Config
+	deps      Deps
+	log       *slog.Logger
+	metrics   *metrics
+	followers []*follower // one a partition
+}
+
+// New makes a storage. It reads nothing before Run runs.
+func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*Storage, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("settings of storage: %w", err)
+	}
+	if deps.Now == nil {
+		deps.Now = time.Now
+	}
+	s := &Storage{cfg: cfg, deps: deps, log: log}
+	for p := range deps.Log.Partitions() {
+		s.followers = append(s.followers, newFollower(s, p))
+	}
+	var err error
+	s.metrics, err = newMetrics(reg, s)
+	return s, err
+}
+
+// Run follows all partitions until ctx ends, then stores what is in memory. It
+// returns early with an error only if the log or the database cannot be used at
+// all.
+func (s *Storage) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var wg sync.WaitGroup
+	errs := make([]error, len(s.followers))
+	for i, f := range s.followers {
+		wg.Go(func() {
+			defer stop() // one that failed ends the others
+			errs[i] = f.run(ctx)
+		})
+	}
+	wg.Go(func() { s.upkeep(ctx) })
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Progress is how far storage is in a partition.
+type Progress struct {
+	Head      int64 // offset of the next record to be taken into the head
+	Committed int64 // offset up to which all is in the database
+	Lag       time.Duration
+}
+
+// Progress returns how far storage is in the partition. The lag is the age of
+// the oldest record that is not in the head.
+func (s *Storage) Progress(ctx context.Context, partition int) (Progress, error) {
+	b, err := s.deps.Log.Bounds(ctx, partition)
+	if err != nil {
+		return Progress{}, fmt.Errorf("read the bounds of partition %d: %w", partition, err)
+	}
+	_, head := s.deps.DB.Next(partition)
+	p := Progress{Head: head, Committed: s.deps.DB.Position(partition).Offset}
+	if head < b.Next && b.First < b.Next {
+		p.Lag = s.deps.Now().Sub(s.followers[partition].behind(b.Oldest))
+	}
+	return p, nil
+}
+
+// maxLag is how far behind storage may be before it says that it is not ready:
+// graphs would show the past as the present.
+const maxLag = time.Minute
+
+// Ready returns why storage cannot do its work, nil if it can.
+func (s *Storage) Ready() error {
+	for _, f := range s.followers {
+		if err := f.trouble(); err != nil {
+			return err
+		}
+		p, err := s.Progress(context.Background(), f.partition)
+		if err != nil {
+			return err
+		}
+		if p.Lag > maxLag {
+			return fmt.Errorf("partition %d of the ingest log is read with a lag of %s; queries do not see what came later", f.partition, p.Lag.Round(time.Second))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+package storage
+
+import (
+	"context"
+	"time"
+
+	"github.com/esolutions/esmon/services/tsdb"
+)
+
+// retainEvery is how often old blocks are looked for.
+const retainEvery = 10 * time.Minute
+
+// upkeep looks after the stored blocks until ctx ends.
+func (s *Storage) upkeep(ctx context.Context) {
+	tick := time.NewTicker(s.cfg.UpkeepInterval)
+	defer tick.Stop()
+	var retained time.Time
+	for {
+		s.deps.DB.Trim()
+		if now := s.deps.Now(); now.Sub(retained) >= retainEvery {
+			retained = now
+			s.retain(ctx)
+		}
+		s.mergeDue(ctx)
+		if err := s.deps.DB.Sweep(ctx, s.cfg.SweepAfter); err != nil && ctx.Err() == nil {
+			s.failed("sweep", "freeing space failed, will try again", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Storage) retain(ctx context.Context) {
+	dropped, err := s.deps.DB.Retain(ctx)
+	if err != nil && ctx.Err() == nil {
+		s.failed("retain", "dropping what is older than the retention failed, will try again", err)
+	}
+	for _, b := range dropped {
+		s.metrics.dropped.Inc()
+		s.log.Info("block dropped at the end of its retention", "block", time.UnixMilli(b.Start).UTC().Format(time.RFC3339), "partition", b.Partition, "chunks", b.Chunks, "bytes", b.Bytes)
+	}
+}
+
+// makeRoom drops what may go when the disk is full, without waiting for its turn.
+func (s *Storage) makeRoom(ctx context.Context) {
+	s.retain(ctx)
+	if err := s.deps.DB.Sweep(ctx, s.cfg.SweepAfter); err != nil && ctx.Err() == nil {
+		s.failed("sweep", "freeing space failed, will try again", err)
+	}
+}
+
+// mergeDue merges the blocks whose time has come, oldest first.
+func (s *Storage) mergeDue(ctx context.Context) {
+	blocks, err := s.deps.DB.Blocks(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			s.failed("list", "listing the stored blocks failed, will try again", err)
+		}
+		return
+	}
+	for _, b := range blocks {
+		if ctx.Err() != nil {
+			return
+		}
+		if !s.mergeIsDue(b) {
+			continue
+		}
+		start := s.deps.Now()
+		if err := s.deps.DB.Merge(ctx, b.Partition, b.Start); err != nil {
+			if ctx.Err() == nil {
+				s.failed("merge", "merging a block failed, will try again", err)
+			}
+			continue
+		}
+		s.log.Debug("block merged", "block", time.UnixMilli(b.Start).UTC().Format(time.RFC3339), "partition", b.Partition, "cuts", b.Cuts, "took", s.deps.Now().Sub(start).String())
+	}
+}
+
+func (s *Storage) mergeIsDue(b tsdb.BlockInfo) bool {
+	ended := time.UnixMilli(b.Start).Add(tsdb.BlockLength)
+	switch {
+	case s.deps.Now().Sub(ended) < s.cfg.MergeAfter:
+		return false
+	case b.Merged:
+		return b.Cuts >= s.cfg.LateCuts
+	}
+	return b.Cuts > 1
+}
+
+func (s *Storage) failed(what, message string, err error) {
+	s.metrics.upkeepFailures.WithLabelValues(what).Inc()
+	s.log.Error(message, "error", err, "after", s.cfg.UpkeepInterval) //nolint:sloglint // each caller's message is constant
+}
