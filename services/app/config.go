@@ -1,11 +1,10 @@
-//go:build server
-
 package app
 
 import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -39,8 +38,10 @@ type Config struct {
 	TLS TLSConfig
 	// Dashboard and REST interface.
 	HTTP gateway.Config
-	// Where agents connect, and what they may send.
-	GRPC collector.Config
+	// Where agents connect.
+	GRPC GRPCConfig
+	// What agents and programs may send, and how it is gathered.
+	Collector collector.Config
 	// The ingest log, es_ingest.db.
 	Bus bussqlite.Config
 	// What is kept, in es_monitor.db, and for how long.
@@ -83,6 +84,14 @@ type TLSConfig struct {
 	Cipher mtls.Cipher
 }
 
+// GRPCConfig is the agents' port.
+type GRPCConfig struct {
+	// Where agents connect, host:port. Port 0 takes a free one. Every connection is
+	// mutual TLS, so that any address is good.
+	Address                string
+	collector.ServerConfig `yaml:",inline"`
+}
+
 // SelfMonitoringConfig is about the platform's metrics about itself.
 type SelfMonitoringConfig struct {
 	// How often they are stored in the platform itself; 0 stores nothing. They are
@@ -95,8 +104,10 @@ func DefaultConfig() Config {
 	return Config{
 		DataDir: "./data", Targets: []string{"all"}, StopTimeout: 30 * time.Second,
 		Log: LogConfig{Level: "info", Format: LogText}, TLS: TLSConfig{Cipher: mtls.ChaCha20},
-		HTTP: gateway.DefaultConfig(), GRPC: collector.DefaultConfig(),
-		Bus: bussqlite.DefaultConfig(), TSDB: tsdb.DefaultConfig(), Storage: storage.DefaultConfig(),
+		HTTP:      gateway.DefaultConfig(),
+		GRPC:      GRPCConfig{Address: "127.0.0.1:8443", ServerConfig: collector.DefaultServerConfig()},
+		Collector: collector.DefaultConfig(),
+		Bus:       bussqlite.DefaultConfig(), TSDB: tsdb.DefaultConfig(), Storage: storage.DefaultConfig(),
 		Query: query.DefaultConfig(), Live: live.DefaultConfig(),
 		PKI: pki.DefaultConfig(), Control: control.DefaultConfig(),
 		SelfMonitoring: SelfMonitoringConfig{Interval: 10 * time.Second},
@@ -143,6 +154,14 @@ func (c *LogConfig) SlogLevel() slog.Level {
 func (c *TLSConfig) Validate() error {
 	if !c.Cipher.Valid() {
 		return fmt.Errorf("cipher: %q is no choice; write chacha20 or system", c.Cipher)
+	}
+	return nil
+}
+
+// Validate returns every mistake in the settings.
+func (c *GRPCConfig) Validate() error {
+	if _, _, err := net.SplitHostPort(c.Address); err != nil {
+		return fmt.Errorf("address: %q is no address; write host:port, such as 127.0.0.1:8443 or :8443", c.Address)
 	}
 	return nil
 }

@@ -1,5 +1,3 @@
-//go:build server
-
 package app
 
 import (
@@ -14,6 +12,7 @@ import (
 
 	statusv1 "github.com/esolutions/esmon/gen/go/esmon/status/v1"
 	"github.com/esolutions/esmon/services/bus"
+	"github.com/esolutions/esmon/services/storage"
 )
 
 // statusService says how the platform is, out of what its parts say.
@@ -26,10 +25,8 @@ type statusService struct {
 	log     bus.Log
 	// agents returns how many are enrolled and how many are connected.
 	agents func() (enrolled, connected int)
-	// stored returns how far storage is in a partition: the next offset to be
-	// taken into the head, the next to be committed, and how old the oldest record
-	// is that is not in the head.
-	stored func(partition int) (head, committed int64, lag time.Duration)
+	// stored returns how far storage is in a partition.
+	stored func(ctx context.Context, partition int) (storage.Progress, error)
 	// activeSeries returns how many series had a sample lately.
 	activeSeries func() int
 	// ingested returns what the collector took and refused since the start.
@@ -75,11 +72,14 @@ func (s *statusService) partition(ctx context.Context, n int) (*statusv1.Partiti
 	if err != nil {
 		return nil, fmt.Errorf("ingest log: read partition %d: %w", n, err)
 	}
-	head, committed, lag := s.stored(n)
+	p, err := s.stored(ctx, n)
+	if err != nil {
+		return nil, fmt.Errorf("storage: %w", err)
+	}
 	return &statusv1.Partition{
-		Partition: int32(n), //nolint:gosec // few
+		Partition:   int32(n),
 		FirstOffset: b.First, NextOffset: b.Next, Bytes: b.Bytes,
-		HeadOffset: head, CommittedOffset: committed, LagMs: lag.Milliseconds(),
+		HeadOffset: p.Head, CommittedOffset: p.Committed, LagMs: p.Lag.Milliseconds(),
 	}, nil
 }
 

@@ -1,5 +1,3 @@
-//go:build server
-
 // Package cli is the command line of the platform: `esmon serve` runs it, the other
 // commands ask a running one.
 //

@@ -1,5 +1,3 @@
-//go:build server
-
 // Package restconn lets the generated gRPC clients talk to the platform over its
 // REST interface, for where gRPC does not get through: from elsewhere than the
 // server's own host, behind proxies that know HTTP only.

@@ -1,5 +1,3 @@
-//go:build server
-
 // Command esmon is the platform's server and its command line.
 package main
 
