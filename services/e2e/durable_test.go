@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,7 +49,7 @@ func TestAckFollowsSync(t *testing.T) {
 	if _, err := fleet.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.stop(); err != nil {
+	if err := s.stopTraced(); err != nil {
 		t.Fatalf("the server ended with %v\n%s", err, s.out.tail(4000))
 	}
 
@@ -81,6 +82,23 @@ func (s *server) startTraced(trace string) {
 		}
 		return getOK(s.url() + "/readyz")
 	})
+}
+
+// stopTraced asks the server to drain, and not strace, which would let go of it.
+func (s *server) stopTraced() error {
+	s.t.Helper()
+	b, err := os.ReadFile(filepath.Join(s.dir, "lock"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		s.t.Fatalf("the lock file holds %q: %v", b, err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
+		s.t.Fatal(err)
+	}
+	return s.exit()
 }
 
 // traced matches a whole call, and the two halves of one that another thread's

@@ -135,7 +135,7 @@ func TestTokenIsUsedUp(t *testing.T) {
 		t.Fatalf("first use: %v\n%s", err, out)
 	}
 	out, err := enrol()
-	if err == nil || !strings.Contains(out, "used up") {
+	if err == nil || !strings.Contains(out, "all are used") || !strings.Contains(out, "esmon token create") {
 		t.Errorf("second use: %v\n%s", err, out)
 	}
 }

@@ -34,6 +34,7 @@ type server struct {
 	t    *testing.T
 	dir  string
 	args []string
+	env  []string // on top of the test's own, for the next start
 	cmd  *exec.Cmd
 	out  *output
 	gone chan error // receives the exit of the running process
@@ -65,7 +66,9 @@ func (s *server) start() {
 		s.t.Fatal(err)
 	}
 	args := append([]string{"serve", "--data-dir", s.dir, "--http", s.http, "--grpc", s.grpc}, s.args...)
-	s.launch(exec.Command(binary(s.t, "ESMON_BIN"), args...))
+	cmd := exec.Command(binary(s.t, "ESMON_BIN"), args...)
+	cmd.Env = append(os.Environ(), s.env...)
+	s.launch(cmd)
 	eventually(s.t, 60*time.Second, "the server is ready", func() error {
 		select {
 		case err := <-s.gone:
@@ -121,6 +124,11 @@ func (s *server) stop() error {
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		s.t.Fatal(err)
 	}
+	return s.exit()
+}
+
+// exit waits for the end of a process that was asked to end.
+func (s *server) exit() error {
 	defer func() { s.cmd = nil }()
 	select {
 	case err := <-s.gone:

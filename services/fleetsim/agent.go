@@ -207,7 +207,7 @@ func (a *agent) nextMoment(making context.Context, window int, next time.Time) (
 	}
 	t := a.cfg.firstTime + int64(a.moments)*a.cfg.Interval.Milliseconds() //nolint:gosec // far below 2^63
 	if a.cfg.Paced {
-		t = max(now.UnixMilli(), a.lastTime+1)
+		t = max(now.Add(-a.cfg.Backdate).UnixMilli(), a.lastTime+1)
 	}
 	a.lastTime = t
 	m := moment{sequence: a.moments + 1, time: t, row: (a.phase + int(a.moments)) % len(a.rec.Values), sent: now} //nolint:gosec // same

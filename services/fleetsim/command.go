@@ -58,6 +58,7 @@ func Command(tokens TokenSource) *cobra.Command {
 	f.DurationVar(&cfg.Interval, "interval", cfg.Interval, "time between the samples of a series")
 	f.BoolVar(&cfg.Paced, "paced", true, "one message an interval")
 	f.BoolVar(&o.saturate, "saturate", false, "as fast as the server takes it; timestamps are those of a fleet that began a day ago")
+	f.DurationVar(&cfg.Backdate, "backdate", 0, "how far in the past the timestamps are, when paced: late data")
 	f.IntVar(&cfg.Window, "window", cfg.Window, "messages an agent may have unacknowledged")
 	f.DurationVar(&cfg.Duration, "duration", cfg.Duration, "how long to send")
 	f.Uint64Var(&cfg.Moments, "messages", 0, "messages an agent; 0 for as many as the duration allows")

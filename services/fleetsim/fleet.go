@@ -20,6 +20,7 @@ type Config struct {
 	Series    int           // series an agent; one batch holds as many samples
 	Interval  time.Duration // between the samples of a series
 	Paced     bool          // one batch an interval; else as fast as the server takes them
+	Backdate  time.Duration // how far in the past the timestamps are when paced
 	Window    int           // unacknowledged batches an agent, at the most
 	Moments   uint64        // batches an agent; 0 for as many as the duration allows
 	Duration  time.Duration // how long batches are made; 0 for until Moments are
@@ -52,6 +53,8 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("series: %d: use 1 to 100000", c.Series)
 	case c.Interval < time.Millisecond:
 		return fmt.Errorf("interval: %s: use 1ms or more", c.Interval)
+	case c.Backdate < 0:
+		return fmt.Errorf("backdate: %s: use 0s or more", c.Backdate)
 	case c.Window < 1:
 		return fmt.Errorf("window: %d: use 1 or more", c.Window)
 	case c.Duration <= 0 && c.Moments == 0:
