@@ -23,13 +23,13 @@ help: ## list the targets
 
 ## ---- build and run
 
-build: bin/esmon-agent dashboard/dist/index.html ## bin/esmon-agent and the dashboard
+build: bin/esmon bin/esmon-agent ## bin/esmon, with the dashboard in it, and bin/esmon-agent
 
 GO_SOURCES := $(shell find agent gateway services gen dashboard -name '*.go' -not -path '*/node_modules/*' 2>/dev/null) go.mod go.sum
 EMBEDDED   := $(shell find services gateway agent -type f \( -name '*.sql' -o -name '*.zst' -o -name '*.html' -o -name '*.css' -o -name '*.js' \) 2>/dev/null)
 
 bin/esmon: $(GO_SOURCES) $(EMBEDDED) dashboard/dist/index.html
-	$(GOBUILD) -tags server -o $@ ./services/cmd/esmon
+	$(GOBUILD) -o $@ ./services/cmd/esmon
 
 bin/esmon-agent: $(GO_SOURCES)
 	$(GOBUILD) -o $@ ./agent/cmd/esmon-agent
@@ -45,13 +45,13 @@ dashboard/node_modules/.package-lock.json: dashboard/package-lock.json
 	@touch $@
 
 .tools/node_modules/.package-lock.json: .tools/package-lock.json
-	cd .tools && npm install --no-save --no-audit --no-fund --loglevel=error
+	cd .tools && npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-run: build bin/esmon ## the whole platform and an agent on this host, in the foreground; data in ./data
+run: build ## the whole platform and an agent on this host, in the foreground; data in ./data
 	@.tools/run
 
-dev: bin/esmon ## the dashboard with hot reload, in front of a server started by `make run`
+dev: build ## the dashboard with hot reload, in front of a server started by `make run`
 	cd dashboard && npm run dev
 
 ## ---- contracts
@@ -91,12 +91,10 @@ check-cross: ## the agent compiles for every system it runs on
 		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} go vet ./agent/... || exit 1; \
 	done
 
-# The end-to-end and browser tests need bin/esmon, which does not build until
-# collector and storage are whole (build tag "server"): run them by name then.
-test: ## every test of what is whole; installs what they need
+test: ## every test there is; installs what they need
 	.tools/install-packages $(TEST_PACKAGES)
-	$(MAKE) --no-print-directory check-generated lint build
-	$(MAKE) --no-print-directory test-dashboard check-cross test-go
+	$(MAKE) --no-print-directory check-generated lint lint-dashboard build
+	$(MAKE) --no-print-directory test-dashboard check-cross test-go test-race test-e2e test-browser
 
 test-go:
 	go test -timeout 20m ./agent/... ./gateway/... ./gen/... $$(go list ./services/... | grep -v /services/e2e)
@@ -104,21 +102,21 @@ test-go:
 test-race:
 	go test -race -timeout 20m $(RACE)
 
-test-e2e: build bin/esmon ## the built binaries, with faults
+test-e2e: build ## the built binaries, with faults
 	ESMON_BIN=$(CURDIR)/bin/esmon ESMON_AGENT_BIN=$(CURDIR)/bin/esmon-agent go test -timeout 20m -count=1 ./services/e2e/...
 
 test-dashboard: dashboard/node_modules/.package-lock.json
 	cd dashboard && npm run --silent typecheck && npm run --silent test
 
-test-browser: build bin/esmon
+test-browser: build
 	cd dashboard && ESMON_BIN=$(CURDIR)/bin/esmon ESMON_AGENT_BIN=$(CURDIR)/bin/esmon-agent npm run --silent test:browser
 
 ## ---- measure
 
-bench: build bin/esmon ## what it costs, with peers in the same run (see docs/benchmarks.md)
+bench: build ## what it costs, with peers in the same run (see docs/benchmarks.md)
 	.tools/bench
 
-chaos: build bin/esmon ## kills under load, for longer than `make test` does; ESMON_CHAOS_KILLS=N
+chaos: build ## kills under load, for longer than `make test` does; ESMON_CHAOS_KILLS=N
 	ESMON_BIN=$(CURDIR)/bin/esmon ESMON_AGENT_BIN=$(CURDIR)/bin/esmon-agent ESMON_CHAOS_KILLS=$${ESMON_CHAOS_KILLS:-25} \
 		go test -timeout 60m -count=1 -v -run TestKill ./services/e2e/...
 
