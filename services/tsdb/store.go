@@ -43,7 +43,8 @@ type Store interface {
 	// mean that the commit happened: Load tells.
 	// What the cut refers to is not kept.
 	Commit(ctx context.Context, c *Cut) error
-	// Snapshot opens a consistent view of the chunks for one query.
+	// Snapshot opens a consistent view of the chunks for one query. It ends with
+	// its context, too; it must be closed all the same.
 	Snapshot(ctx context.Context) (Snapshot, error)
 
 	// Blocks returns what is stored, ordered by partition and start.
@@ -52,7 +53,7 @@ type Store interface {
 	// are not part of the merge and stay as they are.
 	BeginMerge(ctx context.Context, partition int, block int64) (Merge, error)
 	// Drop removes the blocks of all partitions that begin before the time, and
-	// returns them.
+	// returns them. After an error those returned are gone and the others are not.
 	Drop(ctx context.Context, before int64) ([]BlockInfo, error)
 	// Sweep removes what merges replaced before the time: no query reads it any
 	// more.
@@ -112,7 +113,7 @@ type Cut struct {
 	Partition int
 	From, To  Position
 	Now       time.Time
-	Schemas   []SchemaDef  // new, or seen again: Seen is replaced
+	Schemas   []SchemaDef  // new, or seen again: Seen moves up, never down
 	Entities  []EntityDef  // likewise
 	Pairs     []PairDef    // new, or changed: First, Last and Present are replaced
 	Blocks    []BlockStats // of Chunks, ascending
@@ -165,7 +166,7 @@ type BlockInfo struct {
 }
 
 // Merge rewrites the chunks of a block. It is used by one goroutine; either
-// Commit or Abort ends it.
+// Commit or Abort ends it, and an Abort after a Commit changes nothing.
 type Merge interface {
 	// Next returns all chunks of the next pairs, ordered by pair and then by cut,
 	// those of one pair never apart; io.EOF behind the last. They are valid until

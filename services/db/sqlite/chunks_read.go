@@ -22,7 +22,7 @@ type snapshot struct {
 
 // Snapshot implements tsdb.Store. The snapshot ends with ctx, too.
 func (c *Chunks) Snapshot(ctx context.Context) (tsdb.Snapshot, error) {
-	tx, err := c.db.reader.BeginTx(ctx, nil)
+	tx, err := c.db.snapshots.BeginTx(ctx, nil)
 	if err != nil {
 		return nil, chunksError(err, "open a snapshot of the chunks")
 	}

@@ -24,12 +24,22 @@ const busyTimeout = 10 * time.Second
 // a large cut without growing, which on a full disk it could not.
 const walKept = 64 << 20
 
+const (
+	// maxSnapshots is how many snapshots may be open; more wait for their turn. It
+	// is more than the queries that run at a time by default.
+	maxSnapshots  = 32
+	idleSnapshots = 4
+)
+
 // DB is one open file.
 type DB struct {
-	path    string
-	writer  *sql.DB // exactly one connection
-	reader  *sql.DB
-	ballast *ballast
+	path   string
+	writer *sql.DB // exactly one connection
+	reader *sql.DB
+	// Queries hold a connection each for as long as they run: of a pool of their
+	// own, so that slow ones keep nobody from the short reads of all else.
+	snapshots *sql.DB
+	ballast   *ballast
 }
 
 // Open opens the file, makes it if it is not there, and brings its schema up to
@@ -47,6 +57,10 @@ func Open(ctx context.Context, path string, log *slog.Logger) (*DB, error) {
 	if db.reader, err = openPool(path, max(4, 2*runtime.GOMAXPROCS(0)), readerPragmas()); err != nil {
 		return nil, errors.Join(err, db.writer.Close())
 	}
+	if db.snapshots, err = openPool(path, maxSnapshots, readerPragmas()); err != nil {
+		return nil, errors.Join(err, db.reader.Close(), db.writer.Close())
+	}
+	db.snapshots.SetMaxIdleConns(idleSnapshots)
 	// On a disk that filled up while nobody ran, this needs the ballast: without
 	// it, there would be no start to drop old data.
 	full := false
@@ -169,7 +183,7 @@ func (db *DB) Close() error {
 func (db *DB) closePools() error {
 	// Readers first: the last connection to close folds the log in, and a reading
 	// one may not.
-	if err := errors.Join(db.reader.Close(), db.writer.Close()); err != nil {
+	if err := errors.Join(db.snapshots.Close(), db.reader.Close(), db.writer.Close()); err != nil {
 		return fmt.Errorf("close database %s: %w", db.path, err)
 	}
 	return nil
