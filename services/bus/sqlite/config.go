@@ -23,13 +23,19 @@ type Config struct {
 	// FreeBytes is how much released space the file keeps for later records;
 	// what is beyond is given back to the file system. Default 64 MiB.
 	FreeBytes int64 `yaml:"free_bytes"`
+	// MinFreeBytes is how much space the file system must have left. Below it
+	// Publish returns bus.ErrFull: what is left belongs to the cuts and to dropping
+	// old data. Default 256 MiB.
+	MinFreeBytes int64 `yaml:"min_free_bytes"`
+	// Free returns how much space is left; if nil, the file system is asked.
+	Free func() (int64, error) `yaml:"-"`
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time `yaml:"-"`
 }
 
 // DefaultConfig returns the defaults.
 func DefaultConfig() Config {
-	return Config{MaxBytes: 4 << 30, MaxAge: 24 * time.Hour, TailBytes: 4 << 20, CheckpointBytes: 8 << 20, FreeBytes: 64 << 20, Now: time.Now}
+	return Config{MaxBytes: 4 << 30, MaxAge: 24 * time.Hour, TailBytes: 4 << 20, CheckpointBytes: 8 << 20, FreeBytes: 64 << 20, MinFreeBytes: 256 << 20, Now: time.Now}
 }
 
 // Validate returns what is wrong, each with what would be right.
@@ -45,5 +51,6 @@ func (c *Config) Validate() error {
 	atLeast("tail_bytes", c.TailBytes >= 0, 0)
 	atLeast("checkpoint_bytes", c.CheckpointBytes >= 64<<10, 64<<10)
 	atLeast("free_bytes", c.FreeBytes >= 0, 0)
+	atLeast("min_free_bytes", c.MinFreeBytes >= 0, 0)
 	return errors.Join(errs...)
 }

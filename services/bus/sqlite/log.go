@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +37,7 @@ type Log struct {
 	next   int64     // offset of the next record
 	bytes  int64     // payload kept
 	oldest time.Time // when the first record was published
+	space  space
 	wake   chan struct{}
 	tail   tail
 
@@ -56,6 +58,10 @@ func Open(ctx context.Context, path string, cfg Config, log *slog.Logger, reg pr
 	}
 	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("settings of the ingest log: %w", err)
+	}
+	if cfg.Free == nil {
+		dir := filepath.Dir(path)
+		cfg.Free = func() (int64, error) { return freeBytes(dir) }
 	}
 	l := &Log{cfg: cfg, log: log, wake: make(chan struct{}), tail: tail{limit: cfg.TailBytes}}
 	l.idleCond = sync.NewCond(&l.mu)

@@ -73,6 +73,9 @@ func (l *Log) roomLocked(size int64) error {
 	if age := l.cfg.Now().Sub(l.oldest); l.first < l.next && age > l.cfg.MaxAge {
 		return fmt.Errorf("%w: the oldest record waits since %s, the limit is %s", bus.ErrFull, age.Round(time.Second), l.cfg.MaxAge)
 	}
+	if free, low := l.space.low(&l.cfg); low {
+		return fmt.Errorf("%w: the file system has %d bytes left, the least is %d (min_free_bytes)", bus.ErrFull, free, l.cfg.MinFreeBytes)
+	}
 	return nil
 }
 

@@ -423,3 +423,31 @@ func benchmarkPublish(b *testing.B, size int, follow bool) {
 	cancel()
 	wg.Wait()
 }
+
+// TestFewBytesLeft checks that nothing is taken while the disk is nearly full, and
+// that it is taken again when it is not.
+func TestFewBytesLeft(t *testing.T) {
+	t.Parallel()
+	now, left := time.Now(), int64(1<<30)
+	cfg := sqlite.DefaultConfig()
+	cfg.Now = func() time.Time { return now }
+	cfg.Free = func() (int64, error) { return left, nil }
+	l, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "log.db"), cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for _, step := range []struct {
+		left int64
+		full bool
+	}{{1 << 30, false}, {1 << 20, true}, {cfg.MinFreeBytes, false}} {
+		left, now = step.left, now.Add(2*time.Second)
+		err := l.Publish(t.Context(), 0, []byte("record"))
+		if errors.Is(err, bus.ErrFull) != step.full || !step.full && err != nil {
+			t.Errorf("with %d bytes left: %v", step.left, err)
+		}
+		if step.full && !strings.Contains(err.Error(), "min_free_bytes") {
+			t.Errorf("the message names no setting: %v", err)
+		}
+	}
+}
