@@ -19,6 +19,11 @@ export default ts.config(
     },
   },
   {
+    files: ["**/*.test.ts"],
+    // How much a thing keeps in memory is not to be seen from outside.
+    rules: { "@typescript-eslint/dot-notation": ["error", { allowPrivateClassPropertyAccess: true }] },
+  },
+  {
     files: ["src/**/*.{ts,tsx}"],
     extends: [hooks.configs.flat["recommended-latest"], a11y.flatConfigs.strict],
     languageOptions: { globals: globals.browser },

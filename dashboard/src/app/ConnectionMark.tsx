@@ -20,7 +20,14 @@ export function ConnectionMark() {
     <Box
       role="status"
       data-testid="connection"
-      sx={{ display: "inline-flex", alignItems: "center", gap: 0.75, fontSize: "0.75rem", color: "text.secondary", whiteSpace: "nowrap" }}
+      sx={{
+        display: "inline-flex",
+        alignItems: "center",
+        gap: 0.75,
+        fontSize: "0.75rem",
+        color: "text.secondary",
+        whiteSpace: "nowrap",
+      }}
     >
       <Box aria-hidden component="span" sx={{ width: 8, height: 8, borderRadius: "50%", bgcolor: color }} />
       {text}

@@ -47,7 +47,16 @@ export function Navigation({ onNavigate }: { onNavigate?: () => void }) {
 /** The name of the product. */
 export function Logo() {
   return (
-    <Box sx={{ display: "flex", alignItems: "center", gap: 1, fontWeight: 700, fontSize: "1rem", letterSpacing: "-0.02em" }}>
+    <Box
+      sx={{
+        display: "flex",
+        alignItems: "center",
+        gap: 1,
+        fontWeight: 700,
+        fontSize: "1rem",
+        letterSpacing: "-0.02em",
+      }}
+    >
       <Box component="img" src="/favicon.svg" alt="" sx={{ width: 22, height: 22 }} />
       esmon
     </Box>

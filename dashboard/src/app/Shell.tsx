@@ -38,7 +38,9 @@ export function Shell() {
         }}
       >
         <Navigation />
-        <Box sx={{ mt: "auto", p: 1.5, display: "flex", alignItems: "center", justifyContent: "space-between" }}>
+        <Box
+          sx={{ mt: "auto", p: 1.5, display: "flex", alignItems: "center", justifyContent: "space-between" }}
+        >
           <ConnectionMark />
           <ColorModeButton />
         </Box>
@@ -69,13 +71,26 @@ export function Shell() {
           </Box>
           <ColorModeButton />
         </Box>
-        <Drawer open={open} onClose={() => setOpen(false)} slotProps={{ paper: { sx: { width: NAV_WIDTH + 40 } } }}>
+        <Drawer
+          open={open}
+          onClose={() => setOpen(false)}
+          slotProps={{ paper: { sx: { width: NAV_WIDTH + 40 } } }}
+        >
           <Navigation onNavigate={() => setOpen(false)} />
         </Drawer>
         {navigation.state === "loading" && (
-          <LinearProgress aria-label="Loading the page" sx={{ position: "fixed", inset: "0 0 auto 0", height: 2, zIndex: "tooltip" }} />
+          <LinearProgress
+            aria-label="Loading the page"
+            sx={{ position: "fixed", inset: "0 0 auto 0", height: 2, zIndex: "tooltip" }}
+          />
         )}
-        <Box component="main" id="main" tabIndex={-1} key={pathname} sx={{ flex: 1, minWidth: 0, p: { xs: 1.5, md: 2.5 }, outline: "none" }}>
+        <Box
+          component="main"
+          id="main"
+          tabIndex={-1}
+          key={pathname}
+          sx={{ flex: 1, minWidth: 0, p: { xs: 1.5, md: 2.5 }, outline: "none" }}
+        >
           <Suspense fallback={null}>
             <Outlet />
           </Suspense>
@@ -92,7 +107,18 @@ function SkipLink() {
     <Box
       component="a"
       href="#main"
-      sx={{ position: "fixed", top: -60, left: 8, zIndex: "tooltip", p: 1, bgcolor: "background.paper", color: "primary.main", border: 1, borderRadius: 1, "&:focus": { top: 8 } }}
+      sx={{
+        position: "fixed",
+        top: -60,
+        left: 8,
+        zIndex: "tooltip",
+        p: 1,
+        bgcolor: "background.paper",
+        color: "primary.main",
+        border: 1,
+        borderRadius: 1,
+        "&:focus": { top: 8 },
+      }}
     >
       Skip to content
     </Box>

@@ -13,9 +13,20 @@ export const routes: RouteObject[] = [
         errorElement: <PageError />,
         children: [
           { index: true, element: <Navigate to="/hosts" replace /> },
-          { path: "hosts", lazy: async () => ({ Component: (await import("../features/hosts/HostsPage")).HostsPage }) },
-          { path: "hosts/:agentId", lazy: async () => ({ Component: (await import("../features/host/HostPage")).HostPage }) },
-          { path: "platform", lazy: async () => ({ Component: (await import("../features/platform/PlatformPage")).PlatformPage }) },
+          {
+            path: "hosts",
+            lazy: async () => ({ Component: (await import("../features/hosts/HostsPage")).HostsPage }),
+          },
+          {
+            path: "hosts/:agentId",
+            lazy: async () => ({ Component: (await import("../features/host/HostPage")).HostPage }),
+          },
+          {
+            path: "platform",
+            lazy: async () => ({
+              Component: (await import("../features/platform/PlatformPage")).PlatformPage,
+            }),
+          },
           { path: "*", lazy: async () => ({ Component: (await import("./NotFoundPage")).NotFoundPage }) },
         ],
       },

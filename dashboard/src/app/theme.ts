@@ -56,8 +56,14 @@ export const theme = createTheme({
       styleOverrides: {
         root: { padding: "6px 12px", fontSize: "0.8125rem", borderColor: "var(--mui-palette-divider)" },
         head: { color: "var(--mui-palette-text-secondary)", fontWeight: 550, whiteSpace: "nowrap" },
+        alignRight: { whiteSpace: "nowrap" },
       },
     },
+    // Cells can ask with @container how much room there is.
+    MuiTableContainer: { styleOverrides: { root: { containerType: "inline-size" } } },
+    // The frame around a table is the line below its last row.
+    MuiTableBody: { styleOverrides: { root: { "& > tr:last-of-type > *": { borderBottom: 0 } } } },
+    MuiTableSortLabel: { styleOverrides: { icon: { fontSize: 16, marginLeft: 2, marginRight: 2 } } },
     MuiTooltip: { defaultProps: { arrow: true, enterDelay: 300 } },
     MuiLink: { defaultProps: { underline: "hover" } },
   },

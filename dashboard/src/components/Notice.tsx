@@ -19,7 +19,16 @@ export function Notice({ title, children, action, alert = false, minHeight = 160
   return (
     <Box
       role={alert ? "alert" : "status"}
-      sx={{ minHeight, display: "flex", flexDirection: "column", alignItems: "center", justifyContent: "center", gap: 1, p: 2, textAlign: "center" }}
+      sx={{
+        minHeight,
+        display: "flex",
+        flexDirection: "column",
+        alignItems: "center",
+        justifyContent: "center",
+        gap: 1,
+        p: 2,
+        textAlign: "center",
+      }}
     >
       <Typography component="p" sx={{ fontWeight: 600, color: alert ? "error.main" : "text.primary" }}>
         {title}

@@ -17,13 +17,31 @@ export function Panel({ title, aside, children, padded = true }: Props) {
     <Box
       component="section"
       aria-labelledby={id}
-      sx={{ bgcolor: "background.paper", border: 1, borderColor: "divider", borderRadius: 1, minWidth: 0, display: "flex", flexDirection: "column" }}
+      sx={{
+        bgcolor: "background.paper",
+        border: 1,
+        borderColor: "divider",
+        borderRadius: 1,
+        minWidth: 0,
+        display: "flex",
+        flexDirection: "column",
+      }}
     >
-      <Box sx={{ display: "flex", alignItems: "baseline", gap: 1, px: 1.5, pt: 1, pb: padded ? 0 : 1 }}>
-        <Typography variant="h2" id={id}>
+      <Box
+        sx={{
+          display: "flex",
+          flexWrap: "wrap",
+          alignItems: "baseline",
+          columnGap: 1,
+          px: 1.5,
+          pt: 1,
+          pb: padded ? 0 : 1,
+        }}
+      >
+        <Typography variant="h2" id={id} sx={{ whiteSpace: "nowrap" }}>
           {title}
         </Typography>
-        <Typography component="div" variant="caption" color="text.secondary" sx={{ ml: "auto", textAlign: "right" }}>
+        <Typography component="div" variant="caption" sx={{ color: "text.secondary", ml: { sm: "auto" } }}>
           {aside}
         </Typography>
       </Box>

@@ -42,11 +42,21 @@ export function SearchField({ label, value, onChange }: Props) {
         </InputAdornment>
       }
       endAdornment={
-        <IconButton aria-label="Clear the filter" onClick={() => change("", 0)} sx={{ visibility: text ? "visible" : "hidden" }}>
+        <IconButton
+          aria-label="Clear the filter"
+          onClick={() => change("", 0)}
+          sx={{ visibility: text ? "visible" : "hidden" }}
+        >
           <CloseIcon fontSize="small" />
         </IconButton>
       }
-      sx={{ width: { xs: "100%", sm: 260 }, bgcolor: "background.paper", fontSize: "0.875rem", "& input": { py: 0.75 }, "& input::-webkit-search-cancel-button": { display: "none" } }}
+      sx={{
+        width: { xs: "100%", sm: 260 },
+        bgcolor: "background.paper",
+        fontSize: "0.875rem",
+        "& input": { py: 0.75 },
+        "& input::-webkit-search-cancel-button": { display: "none" },
+      }}
     />
   );
 }

@@ -23,11 +23,16 @@ export function SpanForm({ span, onSubmit }: Props) {
     if (mistake === "") onSubmit(a, b);
   };
   return (
-    <Box component="form" noValidate onSubmit={submit} sx={{ p: 2, width: 250, display: "flex", flexDirection: "column", gap: 1.5 }}>
+    <Box
+      component="form"
+      noValidate
+      onSubmit={submit}
+      sx={{ p: 2, width: 250, display: "flex", flexDirection: "column", gap: 1.5 }}
+    >
       <Typography variant="h2">Between two moments</Typography>
       <Field label="From" value={from} onChange={setFrom} />
       <Field label="To" value={to} onChange={setTo} />
-      <Typography role="alert" variant="caption" color="error" sx={{ minHeight: 34 }}>
+      <Typography role="alert" variant="caption" sx={{ color: "error.main", minHeight: 34 }}>
         {wrong}
       </Typography>
       <Button type="submit" variant="contained">
@@ -44,7 +49,15 @@ function mistakeOf(from: number, to: number): string {
   return "";
 }
 
-function Field({ label, value, onChange }: { label: string; value: string; onChange: (value: string) => void }) {
+function Field({
+  label,
+  value,
+  onChange,
+}: {
+  label: string;
+  value: string;
+  onChange: (value: string) => void;
+}) {
   return (
     <TextField
       label={label}

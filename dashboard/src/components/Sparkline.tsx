@@ -5,7 +5,7 @@ interface Props {
   values: readonly number[];
 }
 
-const W = 80;
+const W = 72;
 const H = 20;
 
 /** A small line without axes. It is for the eye only: the number stands beside it. */
@@ -25,7 +25,12 @@ export function Sparkline({ values }: Props) {
     pen = "L";
   });
   return (
-    <Box aria-hidden component="svg" viewBox={`0 0 ${W} ${H}`} sx={{ width: W, height: H, display: "block", color: "primary.main" }}>
+    <Box
+      aria-hidden
+      component="svg"
+      viewBox={`0 0 ${W} ${H}`}
+      sx={{ width: W, height: H, display: "block", color: "primary.main" }}
+    >
       <path d={path} fill="none" stroke="currentColor" strokeWidth="1.25" strokeLinejoin="round" />
     </Box>
   );

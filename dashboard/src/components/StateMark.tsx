@@ -10,10 +10,22 @@ interface Look {
 
 const looks: Record<AgentState, Look> = {
   AGENT_STATE_CONNECTED: { text: "Connected", color: "success.main", help: "Its stream is open." },
-  AGENT_STATE_DISCONNECTED: { text: "Disconnected", color: "error.main", help: "Its stream is closed: the host, its agent or the network is down." },
-  AGENT_STATE_ENROLLED: { text: "Enrolled", color: "text.secondary", help: "It has an identity and never connected." },
+  AGENT_STATE_DISCONNECTED: {
+    text: "Disconnected",
+    color: "error.main",
+    help: "Its stream is closed: the host, its agent or the network is down.",
+  },
+  AGENT_STATE_ENROLLED: {
+    text: "Enrolled",
+    color: "text.secondary",
+    help: "It has an identity and never connected.",
+  },
   AGENT_STATE_REVOKED: { text: "Revoked", color: "text.secondary", help: "Its identity was ended." },
-  AGENT_STATE_CLONED: { text: "Cloned", color: "warning.main", help: "Its identity was seen on two hosts; it must enrol anew." },
+  AGENT_STATE_CLONED: {
+    text: "Cloned",
+    color: "warning.main",
+    help: "Its identity was seen on two hosts; it must enrol anew.",
+  },
   AGENT_STATE_UNSPECIFIED: { text: "Unknown", color: "text.secondary", help: "Its state is not known." },
 };
 
@@ -21,8 +33,16 @@ const looks: Record<AgentState, Look> = {
 export function StateMark({ state = "AGENT_STATE_UNSPECIFIED" }: { state?: AgentState | undefined }) {
   const look = looks[state];
   return (
-    <Box component="span" title={look.help} sx={{ display: "inline-flex", alignItems: "center", gap: 0.75, whiteSpace: "nowrap" }}>
-      <Box aria-hidden component="span" sx={{ width: 8, height: 8, borderRadius: "50%", bgcolor: look.color, flex: "none" }} />
+    <Box
+      component="span"
+      title={look.help}
+      sx={{ display: "inline-flex", alignItems: "center", gap: 0.75, whiteSpace: "nowrap" }}
+    >
+      <Box
+        aria-hidden
+        component="span"
+        sx={{ width: 8, height: 8, borderRadius: "50%", bgcolor: look.color, flex: "none" }}
+      />
       {look.text}
     </Box>
   );

@@ -50,7 +50,13 @@ export function TimeRangePicker({ range, moving, span, onSelect }: Props) {
           size="small"
           selected={moving}
           aria-label="Live"
-          onClick={() => onSelect(fixed ? { range: { kind: "last", ms: PRESETS[1]?.ms ?? 0 }, live: true } : { range, live: !moving })}
+          onClick={() =>
+            onSelect(
+              fixed
+                ? { range: { kind: "last", ms: PRESETS[1]?.ms ?? 0 }, live: true }
+                : { range, live: !moving },
+            )
+          }
           sx={{ ...outlined, px: 1.25, py: 0, gap: 0.5, textTransform: "none", color: "text.primary" }}
         >
           {moving ? <PauseIcon sx={{ fontSize: 18 }} /> : <PlayIcon sx={{ fontSize: 18 }} />}
@@ -63,7 +69,13 @@ export function TimeRangePicker({ range, moving, span, onSelect }: Props) {
         onClose={() => setAnchor(null)}
         anchorOrigin={{ vertical: "bottom", horizontal: "right" }}
         transformOrigin={{ vertical: "top", horizontal: "right" }}
-        slotProps={{ paper: { role: "dialog", "aria-label": "Time range", sx: { mt: 0.5, border: 1, borderColor: "divider", boxShadow: 6 } } }}
+        slotProps={{
+          paper: {
+            role: "dialog",
+            "aria-label": "Time range",
+            sx: { mt: 0.5, border: 1, borderColor: "divider", boxShadow: 6 },
+          },
+        }}
       >
         <Box sx={{ display: "flex", flexDirection: { xs: "column", sm: "row" } }}>
           <MenuList dense autoFocusItem aria-label="Last" sx={{ minWidth: 170 }}>
@@ -78,7 +90,10 @@ export function TimeRangePicker({ range, moving, span, onSelect }: Props) {
             ))}
           </MenuList>
           <Divider orientation="vertical" flexItem />
-          <SpanForm span={span} onSubmit={(from, to) => choose({ range: { kind: "between", from, to }, live: false })} />
+          <SpanForm
+            span={span}
+            onSubmit={(from, to) => choose({ range: { kind: "between", from, to }, live: false })}
+          />
         </Box>
       </Popover>
     </Box>

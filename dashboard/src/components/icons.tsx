@@ -15,9 +15,15 @@ export const HostsIcon = createSvgIcon(
 );
 export const PlatformIcon = createSvgIcon(<path {...stroke} d="M3 12h4l3-7 4 14 3-7h4" />, "Platform");
 export const MenuIcon = createSvgIcon(<path {...stroke} d="M4 7h16M4 12h16M4 17h16" />, "Menu");
-export const SearchIcon = createSvgIcon(<path {...stroke} d="M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14zM20 20l-4-4" />, "Search");
+export const SearchIcon = createSvgIcon(
+  <path {...stroke} d="M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14zM20 20l-4-4" />,
+  "Search",
+);
 export const CloseIcon = createSvgIcon(<path {...stroke} d="M6 6l12 12M18 6L6 18" />, "Close");
-export const ClockIcon = createSvgIcon(<path {...stroke} d="M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM12 7v5l3 2" />, "Clock");
+export const ClockIcon = createSvgIcon(
+  <path {...stroke} d="M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18zM12 7v5l3 2" />,
+  "Clock",
+);
 export const ChevronIcon = createSvgIcon(<path {...stroke} d="M7 10l5 5 5-5" />, "Chevron");
 export const LeftIcon = createSvgIcon(<path {...stroke} d="M14 7l-5 5 5 5" />, "Left");
 export const RightIcon = createSvgIcon(<path {...stroke} d="M10 7l5 5-5 5" />, "Right");
@@ -30,7 +36,10 @@ export const SunIcon = createSvgIcon(
   />,
   "Sun",
 );
-export const MoonIcon = createSvgIcon(<path {...stroke} d="M20 14.5A8.5 8.5 0 0 1 9.5 4 8.5 8.5 0 1 0 20 14.5z" />, "Moon");
+export const MoonIcon = createSvgIcon(
+  <path {...stroke} d="M20 14.5A8.5 8.5 0 0 1 9.5 4 8.5 8.5 0 1 0 20 14.5z" />,
+  "Moon",
+);
 export const AutoIcon = createSvgIcon(
   <>
     <path {...stroke} d="M12 21a9 9 0 1 0 0-18 9 9 0 0 0 0 18z" />

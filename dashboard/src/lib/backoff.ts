@@ -11,7 +11,11 @@ export interface BackoffOptions {
  * doubles with each attempt. The whole wait is random ("full jitter"), so that
  * all the pages that lost one server do not come back to it together.
  */
-export function backoff(attempt: number, options: BackoffOptions, random: () => number = Math.random): number {
+export function backoff(
+  attempt: number,
+  options: BackoffOptions,
+  random: () => number = Math.random,
+): number {
   const limit = Math.min(options.max, options.first * 2 ** Math.min(attempt, 30));
   return Math.floor(random() * limit);
 }

@@ -13,12 +13,34 @@ export interface ChartColors {
 
 export const CHART_COLORS: Record<Scheme, ChartColors> = {
   light: {
-    series: ["#3b77db", "#e08a1e", "#2f9e8f", "#c2498f", "#7d62d6", "#8a9a2b", "#d1534a", "#4aa3c9", "#9a6b4b", "#6b7a8f"],
+    series: [
+      "#3b77db",
+      "#e08a1e",
+      "#2f9e8f",
+      "#c2498f",
+      "#7d62d6",
+      "#8a9a2b",
+      "#d1534a",
+      "#4aa3c9",
+      "#9a6b4b",
+      "#6b7a8f",
+    ],
     axis: "#5b6675",
     grid: "#e6e9ee",
   },
   dark: {
-    series: ["#6ea3ff", "#f2a94b", "#4fc3b2", "#e57ab5", "#a792f0", "#b5c350", "#f07a72", "#72c6e8", "#c59673", "#9aa9bd"],
+    series: [
+      "#6ea3ff",
+      "#f2a94b",
+      "#4fc3b2",
+      "#e57ab5",
+      "#a792f0",
+      "#b5c350",
+      "#f07a72",
+      "#72c6e8",
+      "#c59673",
+      "#9aa9bd",
+    ],
     axis: "#8d98a8",
     grid: "#262c36",
   },

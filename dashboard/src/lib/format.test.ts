@@ -1,5 +1,13 @@
 import { describe, expect, it } from "vitest";
-import { formatAgo, formatCount, formatMoment, formatSeconds, formatValue, NO_VALUE } from "./format";
+import {
+  formatAgo,
+  formatCount,
+  formatMoment,
+  formatSeconds,
+  formatUptime,
+  formatValue,
+  NO_VALUE,
+} from "./format";
 
 describe("formatValue", () => {
   it.each([
@@ -54,12 +62,25 @@ describe("formatSeconds", () => {
   });
 });
 
+it.each([
+  [0.4, "0 s"],
+  [59.6, "59 s"],
+  [1241, "20 min"],
+  [3_725, "1 h 2 min"],
+  [440_000, "5 d 2 h"],
+])("writes an uptime of %s s", (seconds, want) => {
+  expect(formatUptime(seconds)).toBe(want);
+});
+
 describe("moments", () => {
   const now = new Date(2026, 10, 24, 12, 0, 0).getTime();
   it("says how long ago", () => {
     expect(formatAgo(now - 3000, now)).toBe("just now");
-    expect(formatAgo(now - 90_400, now)).toBe("1 min 30 s ago");
-    expect(formatAgo(now + 5000, now)).toBe("now");
+    expect(formatAgo(now + 5000, now)).toBe("just now");
+    expect(formatAgo(now - 42_900, now)).toBe("42 s ago");
+    expect(formatAgo(now - 90_400, now)).toBe("1 min ago");
+    expect(formatAgo(now - 7_300_000, now)).toBe("2 h ago");
+    expect(formatAgo(now - 200_000_000, now)).toBe("2 d ago");
   });
   it("names the date only where it is another day", () => {
     expect(formatMoment(now - 61_000, now)).toBe("11:58:59");

@@ -79,12 +79,19 @@ export function formatSeconds(value: number): string {
   return sign + two(whole, 86_400, "d", 3600, "h");
 }
 
-/** Writes how long ago a moment was, both in Unix milliseconds. */
+/** Writes for how long something runs; nobody counts the seconds of an hour. */
+export function formatUptime(seconds: number): string {
+  return formatSeconds(seconds < 60 ? Math.floor(seconds) : Math.floor(seconds / 60) * 60);
+}
+
+/** Writes how long ago a moment was, both in Unix milliseconds, in its largest unit. */
 export function formatAgo(then: number, now: number): string {
-  const s = (now - then) / 1000;
-  if (s < 0) return "now";
+  const s = Math.floor((now - then) / 1000);
   if (s < 10) return "just now";
-  return `${formatSeconds(Math.floor(s))} ago`;
+  if (s < 60) return `${s} s ago`;
+  if (s < 3600) return `${Math.floor(s / 60)} min ago`;
+  if (s < 86_400) return `${Math.floor(s / 3600)} h ago`;
+  return `${Math.floor(s / 86_400)} d ago`;
 }
 
 /** Writes a moment: the time of day, and the date where it is another day. */

@@ -24,13 +24,17 @@ describe("frameOf", () => {
     expect(frame).toEqual({
       t: [1000, 2000, 3000],
       lines: [
-        { key: '0:["sda"]', name: "sda", v: [1, null, 3] },
-        { key: '1:["sda"]', name: "sda", v: [null, -2, null] },
+        { key: '0:["sda"]', hue: '["sda"]', name: "sda", v: [1, null, 3] },
+        { key: '1:["sda"]', hue: '["sda"]', name: "sda", v: [null, -2, null] },
       ],
     });
   });
   it("draws no infinities", () => {
-    const frame = frameOf([measure], [[{ labels: {}, t: [0, 1, 2], v: [Infinity, NaN, 0] }]], { from: 0, to: 2, step: 1 });
+    const frame = frameOf([measure], [[{ labels: {}, t: [0, 1, 2], v: [Infinity, NaN, 0] }]], {
+      from: 0,
+      to: 2,
+      step: 1,
+    });
     expect(frame.lines[0]?.v).toEqual([null, null, 0]);
   });
 });
@@ -46,7 +50,10 @@ it("draws lines in the measure's order, then by name", () => {
 });
 
 it("keeps the lines that reach furthest", () => {
-  const frame: Frame = { t: [0], lines: [1, -9, 5, 0].map((v, i) => ({ key: `${i}`, name: `${i}`, v: [v] })) };
+  const frame: Frame = {
+    t: [0],
+    lines: [1, -9, 5, 0].map((v, i) => ({ key: `${i}`, hue: "", name: `${i}`, v: [v] })),
+  };
   const got = largest(frame, 2);
   expect(got.frame.lines.map((l) => l.v[0])).toEqual([-9, 5]);
   expect(got.hidden).toBe(2);
@@ -54,39 +61,43 @@ it("keeps the lines that reach furthest", () => {
 });
 
 describe("append", () => {
-  const frame: Frame = { t: [0, 10], lines: [{ key: "a", name: "A", v: [1, 2] }] };
+  const frame: Frame = { t: [0, 10], lines: [{ key: "a", hue: "a", name: "A", v: [1, 2] }] };
   const row = (t: number, values: Record<string, number>) => ({ t, values: new Map(Object.entries(values)) });
 
   it("takes only what is after the frame", () => {
     expect(append(frame, [row(5, { a: 9 }), row(10, { a: 9 })], new Map(), 100)).toBe(frame);
     expect(append(frame, [row(10, { a: 9 }), row(20, { a: 3 })], new Map(), 100)).toEqual({
       t: [0, 10, 20],
-      lines: [{ key: "a", name: "A", v: [1, 2, 3] }],
+      lines: [{ key: "a", hue: "a", name: "A", v: [1, 2, 3] }],
     });
     expect(frame.t).toEqual([0, 10]);
   });
   it("adds lines that are new", () => {
-    expect(append(frame, [row(20, { b: 5 })], new Map([["b", "B"]]), 100).lines).toEqual([
-      { key: "a", name: "A", v: [1, 2, null] },
-      { key: "b", name: "B", v: [null, null, 5] },
+    expect(
+      append(frame, [row(20, { b: 5 })], new Map([["b", { key: "b", hue: "b", name: "B" }]]), 100).lines,
+    ).toEqual([
+      { key: "a", hue: "a", name: "A", v: [1, 2, null] },
+      { key: "b", hue: "b", name: "B", v: [null, null, 5] },
     ]);
   });
   it("breaks the line over a gap", () => {
     expect(append(frame, [row(500, { a: 3 })], new Map(), 100)).toEqual({
       t: [0, 10, 11, 500],
-      lines: [{ key: "a", name: "A", v: [1, 2, null, 3] }],
+      lines: [{ key: "a", hue: "a", name: "A", v: [1, 2, null, 3] }],
     });
   });
   it("begins an empty frame", () => {
-    expect(append(EMPTY_FRAME, [row(5, { a: 1 })], new Map([["a", "A"]]), 100)).toEqual({
+    expect(
+      append(EMPTY_FRAME, [row(5, { a: 1 })], new Map([["a", { key: "a", hue: "a", name: "A" }]]), 100),
+    ).toEqual({
       t: [5],
-      lines: [{ key: "a", name: "A", v: [1] }],
+      lines: [{ key: "a", hue: "a", name: "A", v: [1] }],
     });
   });
 });
 
 describe("since", () => {
-  const frame: Frame = { t: [0, 10, 20, 30], lines: [{ key: "a", name: "A", v: [0, 1, 2, 3] }] };
+  const frame: Frame = { t: [0, 10, 20, 30], lines: [{ key: "a", hue: "a", name: "A", v: [0, 1, 2, 3] }] };
   it.each([
     [-5, [0, 10, 20, 30]],
     [0, [0, 10, 20, 30]],
@@ -107,6 +118,6 @@ it("finds the nearest point", () => {
 });
 
 it("finds the last value", () => {
-  expect(lastValue({ key: "a", name: "A", v: [1, 2, null, null] })).toBe(2);
-  expect(lastValue({ key: "a", name: "A", v: [1, null, null] }, 1)).toBeNull();
+  expect(lastValue({ key: "a", hue: "a", name: "A", v: [1, 2, null, null] })).toBe(2);
+  expect(lastValue({ key: "a", hue: "a", name: "A", v: [1, null, null] }, 1)).toBeNull();
 });

@@ -9,6 +9,8 @@ export interface Line {
   /** The same for the same line in every frame of a chart. */
   key: string;
   name: string;
+  /** Lines with the same hue are of one thing and have one colour. */
+  hue: string;
   /** As long as the frame's t. */
   v: (number | null)[];
 }
@@ -21,9 +23,15 @@ export interface Frame {
 
 export const EMPTY_FRAME: Frame = { t: [], lines: [] };
 
-/** Returns the key of the line that a series of the measure belongs to. */
-export function lineKey(measure: number, by: readonly string[], labels: Labels): string {
-  return `${measure}:${groupKey(labels, by)}`;
+/** Returns what identifies the line that a series of the m-th measure belongs to. */
+export function identify(measures: readonly Measure[], m: number, labels: Labels): Omit<Line, "v"> {
+  const measure = measures[m];
+  if (!measure) throw new Error(`there is no measure ${m}`);
+  const group = groupKey(labels, measure.by);
+  const key = `${m}:${group}`;
+  // Two directions of one thing, above and below zero.
+  const paired = measures.some((other) => other.negative);
+  return { key, name: measure.name(labels), hue: paired ? group : key };
 }
 
 /** Makes a frame of the answers to the range queries of the measures. */
@@ -42,7 +50,7 @@ export function frameOf(
         if (at >= 0 && at < count) v[at] = drawn(series.v[i], measure);
       });
       const labels = pick(series.labels, measure.by);
-      return { key: lineKey(m, measure.by, labels), name: measure.name(labels), v };
+      return { ...identify(measures, m, labels), v };
     });
     return ofMeasure.sort((a, b) => compareNames(a.name, b.name, measure.order ?? []));
   });
@@ -62,7 +70,10 @@ export function largest(frame: Frame, count: number): { frame: Frame; hidden: nu
   const peak = (line: Line) => line.v.reduce<number>((max, v) => Math.max(max, Math.abs(v ?? 0)), 0);
   const ranked = frame.lines.map((line) => ({ line, peak: peak(line) })).sort((a, b) => b.peak - a.peak);
   const kept = new Set(ranked.slice(0, count).map((r) => r.line));
-  return { frame: { t: frame.t, lines: frame.lines.filter((l) => kept.has(l)) }, hidden: frame.lines.length - count };
+  return {
+    frame: { t: frame.t, lines: frame.lines.filter((l) => kept.has(l)) },
+    hidden: frame.lines.length - count,
+  };
 }
 
 /** Returns the value as it is drawn: null for what is no number. */
@@ -80,16 +91,21 @@ export interface Row {
 /**
  * Appends to a frame the rows after its last point. Where two points are further
  * apart than maxGap, the lines are broken between them. Lines that only the rows
- * know are added; names gives their names.
+ * know are added as known says.
  */
-export function append(frame: Frame, rows: readonly Row[], names: ReadonlyMap<string, string>, maxGap: number): Frame {
+export function append(
+  frame: Frame,
+  rows: readonly Row[],
+  known: ReadonlyMap<string, Omit<Line, "v">>,
+  maxGap: number,
+): Frame {
   const last = frame.t.at(-1) ?? -Infinity;
   const fresh = rows.filter((row) => row.t > last);
   if (fresh.length === 0) return frame;
   const t = [...frame.t];
   const lines = new Map(frame.lines.map((line) => [line.key, { ...line, v: [...line.v] }]));
-  for (const [key, name] of names) {
-    if (!lines.has(key)) lines.set(key, { key, name, v: new Array<number | null>(t.length).fill(null) });
+  for (const [key, identity] of known) {
+    if (!lines.has(key)) lines.set(key, { ...identity, v: new Array<number | null>(t.length).fill(null) });
   }
   for (const row of fresh) {
     const before = t.at(-1);

@@ -39,7 +39,14 @@ it("writes shares", () => {
 });
 
 it("averages gauges between points that are far apart", () => {
-  const threads: Measure = { metric: "threads", kind: "gauge", aggregate: "sum", by: [], interval: 30_000, name: () => "" };
+  const threads: Measure = {
+    metric: "threads",
+    kind: "gauge",
+    aggregate: "sum",
+    by: [],
+    interval: 30_000,
+    name: () => "",
+  };
   expect(rangeQuery(threads, of, 60_000)).toBe('sum(threads{host_name="a"})');
   expect(rangeQuery(threads, of, 120_000)).toBe('sum(avg_over_time(threads{host_name="a"}[2m]))');
   expect(windowOf(threads, 120_000)).toBe(120_000);

@@ -55,7 +55,13 @@ export function rangeQuery(measure: Measure, of: readonly Matcher[], step: numbe
   return `${value} / ${grouped(measure, measure.shareOf, of, step, "sum")}`;
 }
 
-function grouped(measure: Measure, source: Source, of: readonly Matcher[], step: number, aggregate: string): string {
+function grouped(
+  measure: Measure,
+  source: Source,
+  of: readonly Matcher[],
+  step: number,
+  aggregate: string,
+): string {
   const window = windowOf(measure, step);
   const range = `${selector(source, of)}[${duration(window)}]`;
   const inner =
@@ -64,5 +70,7 @@ function grouped(measure: Measure, source: Source, of: readonly Matcher[], step:
       : window > 0
         ? `avg_over_time(${range})`
         : selector(source, of);
-  return measure.by.length > 0 ? `${aggregate} by (${measure.by.join(", ")}) (${inner})` : `${aggregate}(${inner})`;
+  return measure.by.length > 0
+    ? `${aggregate} by (${measure.by.join(", ")}) (${inner})`
+    : `${aggregate}(${inner})`;
 }

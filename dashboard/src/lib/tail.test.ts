@@ -27,7 +27,8 @@ const cpu = (t: number, number: string, v: number): TailSample => ({
   t,
   v,
 });
-const plain = (tail: Tail, from = 0) => tail.since(from).map((r) => ({ t: r.t, ...Object.fromEntries(r.values) }));
+const plain = (tail: Tail, from = 0) =>
+  tail.since(from).map((r) => ({ t: r.t, ...Object.fromEntries(r.values) }));
 
 describe("Tail", () => {
   it("aggregates the rates of a line's series", () => {
@@ -38,7 +39,7 @@ describe("Tail", () => {
       { t: 10_000, '0:["user"]': null },
       { t: 20_000, '0:["user"]': 0.7 },
     ]);
-    expect([...tail.names]).toEqual([['0:["user"]', "user"]]);
+    expect([...tail.lines.values()]).toEqual([{ key: '0:["user"]', hue: '0:["user"]', name: "user" }]);
   });
 
   it("gives the same for samples that come one by one", () => {

@@ -1,7 +1,7 @@
 // The end of a chart: rows computed from samples as they arrive, while the past
 // before them comes from a query.
 
-import { drawn, lineKey, type Row } from "./frame";
+import { drawn, identify, type Line, type Row } from "./frame";
 import { groupKey, type Labels } from "./labels";
 import { windowOf, type Measure } from "./measure";
 import { GaugeState, RateState, type SeriesState } from "./rate";
@@ -30,15 +30,15 @@ export class Tail {
   private parts: Map<string, SeriesState[]>[];
   private wholes: Map<string, SeriesState[]>[];
   private rows: Row[] = [];
-  /** Names of the lines seen, by key. */
-  readonly names = new Map<string, string>();
+  /** The lines seen, by key. */
+  readonly lines = new Map<string, Omit<Line, "v">>();
 
   constructor(
     private readonly measures: readonly Measure[],
     private readonly step: number,
   ) {
-    this.parts = measures.map(() => new Map());
-    this.wholes = measures.map(() => new Map());
+    this.parts = measures.map(() => new Map<string, SeriesState[]>());
+    this.wholes = measures.map(() => new Map<string, SeriesState[]>());
   }
 
   /** Takes samples, of several series and in any order; tells if rows changed. */
@@ -46,7 +46,8 @@ export class Tail {
     const byTime = [...samples].sort((a, b) => a.t - b.t);
     const touched = new Set<number>();
     for (const sample of byTime) {
-      if (this.member(sample).state.push(sample.t, sample.v)) touched.add(Math.ceil(sample.t / BUCKET) * BUCKET);
+      if (this.member(sample).state.push(sample.t, sample.v))
+        touched.add(Math.ceil(sample.t / BUCKET) * BUCKET);
     }
     for (const t of touched) this.upsert(this.row(t));
     return touched.size > 0;
@@ -65,16 +66,16 @@ export class Tail {
     if (known) return known;
     const measure = this.measures[sample.measure];
     if (!measure) throw new Error(`no measure ${sample.measure}`);
-    const line = lineKey(sample.measure, measure.by, sample.labels);
-    const state =
-      measure.kind === "counter" ? new RateState(windowOf(measure, this.step)) : new GaugeState();
+    const identity = identify(this.measures, sample.measure, sample.labels);
+    const line = identity.key;
+    const state = measure.kind === "counter" ? new RateState(windowOf(measure, this.step)) : new GaugeState();
     const member = { line, state };
     this.members.set(key, member);
     const groups = (sample.whole ? this.wholes : this.parts)[sample.measure];
     const group = groups?.get(line);
     if (group) group.push(state);
     else groups?.set(line, [state]);
-    if (!sample.whole) this.names.set(line, measure.name(sample.labels));
+    if (!sample.whole) this.lines.set(line, identity);
     return member;
   }
 

@@ -22,13 +22,18 @@ describe("the selection in the URL", () => {
   const selections: TimeSelection[] = [
     ...PRESETS.map((p) => ({ range: { kind: "last" as const, ms: p.ms }, live: true })),
     { range: { kind: "last", ms: HOUR }, live: false },
-    { range: { kind: "between", from: Date.UTC(2026, 10, 24, 3), to: Date.UTC(2026, 10, 24, 4) }, live: false },
+    {
+      range: { kind: "between", from: Date.UTC(2026, 10, 24, 3), to: Date.UTC(2026, 10, 24, 4) },
+      live: false,
+    },
   ];
   it.each(selections)("comes back as it was written: %j", (selection) => {
     expect(parseSelection(writeSelection(new URLSearchParams("q=web"), selection))).toEqual(selection);
   });
   it("leaves defaults out and other parameters alone", () => {
-    expect(writeSelection(new URLSearchParams("q=web&last=6h&live=0"), DEFAULT_SELECTION).toString()).toBe("q=web");
+    expect(writeSelection(new URLSearchParams("q=web&last=6h&live=0"), DEFAULT_SELECTION).toString()).toBe(
+      "q=web",
+    );
   });
   it.each([
     "last=13m",
@@ -51,7 +56,9 @@ it("gives the bounds of a range", () => {
 it("names ranges", () => {
   expect(describeRange({ kind: "last", ms: HOUR })).toBe("Last hour");
   const from = new Date(2026, 0, 2, 3, 4).getTime();
-  expect(describeRange({ kind: "between", from, to: from + HOUR })).toBe("2026-01-02 03:04 – 2026-01-02 04:04");
+  expect(describeRange({ kind: "between", from, to: from + HOUR })).toBe(
+    "2026-01-02 03:04 – 2026-01-02 04:04",
+  );
 });
 
 it("reads and writes the fields of a form", () => {

@@ -26,7 +26,10 @@ export function startBrowser(): Promise<Browser> {
 }
 
 /** Opens an empty page; what goes wrong in it is gathered in errors. */
-export async function openPage(browser: Browser, options: BrowserContextOptions = {}): Promise<{ page: Page; errors: string[] }> {
+export async function openPage(
+  browser: Browser,
+  options: BrowserContextOptions = {},
+): Promise<{ page: Page; errors: string[] }> {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
   const page = await context.newPage();
   const errors: string[] = [];
@@ -43,7 +46,17 @@ export async function openPage(browser: Browser, options: BrowserContextOptions 
 /** Keeps a picture of the page for people to look at. */
 export async function shoot(page: Page, name: string, fullPage = false): Promise<void> {
   mkdirSync(SHOTS, { recursive: true });
-  await page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage });
+  const size = page.viewportSize();
+  if (fullPage && size) {
+    // Charts are drawn when they come near the screen: make it as long as the page.
+    const height = await page.evaluate(() => document.documentElement.scrollHeight);
+    await page.setViewportSize({ width: size.width, height });
+    await page.waitForFunction(() => !document.querySelector('main [aria-busy="true"]'));
+  }
+  // Fading and drawing end by themselves; only the picture depends on it.
+  await page.waitForTimeout(400);
+  await page.screenshot({ path: join(SHOTS, `${name}.png`) });
+  if (fullPage && size) await page.setViewportSize(size);
 }
 
 interface AxeResult {
@@ -54,11 +67,21 @@ interface AxeResult {
 export async function barriers(page: Page): Promise<string[]> {
   const source = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
   await page.evaluate(source);
-  const result = await page.evaluate<AxeResult>(`axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"] })`);
-  return result.violations.map((v) => `${v.id}: ${v.help}: ${v.nodes.map((n) => `${n.html} ${n.failureSummary ?? ""}`).join(" | ").slice(0, 800)}`);
+  const result = await page.evaluate<AxeResult>(
+    `axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"] })`,
+  );
+  return result.violations.map(
+    (v) =>
+      `${v.id}: ${v.help}: ${v.nodes
+        .map((n) => `${n.html} ${n.failureSummary ?? ""}`)
+        .join(" | ")
+        .slice(0, 800)}`,
+  );
 }
 
 /** Returns the text of a chart's canvas as numbers that change when it is drawn anew. */
 export function pixels(page: Page, panel: string): Promise<string> {
-  return page.locator(`[data-panel="${panel}"] canvas`).evaluate((canvas) => (canvas as HTMLCanvasElement).toDataURL());
+  return page
+    .locator(`[data-panel="${panel}"] canvas`)
+    .evaluate((canvas) => (canvas as HTMLCanvasElement).toDataURL());
 }

@@ -33,14 +33,24 @@ describe("the pages", () => {
         const { page, errors } = await openPage(browser, view);
         await page.goto(mock.url + path);
         await page.waitForSelector(ready);
-        await page.waitForTimeout(1500);
+        await page.waitForFunction(
+          () => !document.querySelector('main .MuiSkeleton-root:not([role="slider"] *)'),
+        );
         await shoot(page, `${name}-${view.name}`, name === "host");
         expect(await barriers(page)).toEqual([]);
         const width = await page.evaluate(() => document.documentElement.scrollWidth);
         expect(width).toBeLessThanOrEqual(view.viewport.width);
+        expect(await page.evaluate(cutHeads)).toEqual([]);
         expect(errors).toEqual([]);
         await page.context().close();
       });
     }
   }
 });
+
+/** Returns the heads of columns that are wider than their column. */
+function cutHeads(): string[] {
+  return [...document.querySelectorAll("thead th")]
+    .filter((head) => head.scrollWidth > head.clientWidth)
+    .map((head) => head.textContent);
+}

@@ -26,12 +26,20 @@ export function match(selector: string, hosts: Hosts): MadeSeries[] {
 /** Evaluates an expression at moments. */
 export function evaluate(expression: string, times: readonly number[], hosts: Hosts): Answer[] {
   const raw = /^(.+)\[(\d+)([sm])\]$/.exec(expression);
-  if (raw) return history(match(raw[1] ?? "", hosts), times[0] ?? 0, Number(raw[2]) * (raw[3] === "m" ? 60_000 : 1000));
+  if (raw)
+    return history(
+      match(raw[1] ?? "", hosts),
+      times[0] ?? 0,
+      Number(raw[2]) * (raw[3] === "m" ? 60_000 : 1000),
+    );
   const [selector = "", below] = expression.match(/[a-z0-9_]{6,}(?:\{[^{}]*\})/g) ?? [];
+  const [, width = "0", unit] = /\[(\d+)([smh])\]/.exec(expression) ?? [];
+  const window = Number(width) * (unit === "h" ? 3_600_000 : unit === "m" ? 60_000 : 1000);
   const by = /by \(([^)]*)\)/.exec(expression)?.[1]?.split(", ");
-  const parts = grouped(match(selector, hosts), by, expression.includes("avg"));
+  const parts = grouped(match(selector, hosts), by, expression.includes("avg"), window);
   // Something divided by something: the parts of a whole that contains them.
-  const wholes = below && expression.includes(" / ") ? grouped(match(below, hosts), by, false) : undefined;
+  const wholes =
+    below && expression.includes(" / ") ? grouped(match(below, hosts), by, false, window) : undefined;
   return [...parts].map(([key, part]) => ({
     labels: part.labels,
     samples: times.map((t) => {
@@ -41,7 +49,7 @@ export function evaluate(expression: string, times: readonly number[], hosts: Ho
   }));
 }
 
-function grouped(series: MadeSeries[], by: readonly string[] | undefined, average: boolean) {
+function grouped(series: MadeSeries[], by: readonly string[] | undefined, average: boolean, window: number) {
   const groups = new Map<string, MadeSeries[]>();
   for (const s of series) {
     const key = groupKey(s.labels, by ?? Object.keys(s.labels));
@@ -50,10 +58,17 @@ function grouped(series: MadeSeries[], by: readonly string[] | undefined, averag
   return new Map(
     [...groups].map(([key, members]) => {
       const labels = by ? pick(members[0]?.labels ?? {}, by) : (members[0]?.labels ?? {});
-      const value = (t: number) => members.reduce((sum, m) => sum + m.shown(t), 0) / (average ? members.length : 1);
+      const value = (t: number) =>
+        members.reduce((sum, m) => sum + shown(m, t, window), 0) / (average ? members.length : 1);
       return [key, { labels, value }] as const;
     }),
   );
+}
+
+/** The value as a chart shows it: of a counter, its rate over the window. */
+function shown(series: MadeSeries, t: number, window: number): number {
+  if (!series.counter) return series.value(t);
+  return ((series.value(t) - series.value(t - window)) / window) * 1000;
 }
 
 function history(series: MadeSeries[], now: number, back: number): Answer[] {
@@ -67,9 +82,11 @@ function history(series: MadeSeries[], now: number, back: number): Answer[] {
 }
 
 function parseMatchers(text: string): Matcher[] {
-  return [...text.matchAll(/([a-z0-9_]+)(=~|!~|!=|=)"((?:[^"\\]|\\.)*)"/g)].map(([, label = "", op, value = ""]) => ({
-    label,
-    op: op as Matcher["op"],
-    value: value.replace(/\\(.)/g, "$1"),
-  }));
+  return [...text.matchAll(/([a-z0-9_]+)(=~|!~|!=|=)"((?:[^"\\]|\\.)*)"/g)].map(
+    ([, label = "", op, value = ""]) => ({
+      label,
+      op: op as Matcher["op"],
+      value: value.replace(/\\(.)/g, "$1"),
+    }),
+  );
 }

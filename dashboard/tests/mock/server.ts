@@ -17,6 +17,8 @@ export interface MockState {
   /** Milliseconds before each answer. */
   delay: number;
   ready: boolean;
+  /** Has hosts but no samples of them. */
+  silent: boolean;
   /** How often new samples arrive, milliseconds. */
   interval: number;
 }
@@ -28,11 +30,25 @@ export interface Mock {
 }
 
 const DIST = join(import.meta.dirname, "..", "..", "dist");
-const TYPES: Record<string, string> = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".woff2": "font/woff2" };
+const TYPES: Record<string, string> = {
+  ".html": "text/html",
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".svg": "image/svg+xml",
+  ".woff2": "font/woff2",
+};
 
 /** Starts one on a free port. */
 export async function startMock(changes: Partial<MockState> = {}, port = 0): Promise<Mock> {
-  const state: MockState = { agents: 3, failing: false, delay: 0, ready: true, interval: 1000, ...changes };
+  const state: MockState = {
+    agents: 3,
+    failing: false,
+    delay: 0,
+    ready: true,
+    silent: false,
+    interval: 1000,
+    ...changes,
+  };
   const server = createServer((req, res) => void handle(state, req, res));
   const sockets = new WebSocketServer({ server, path: "/api/v1/live" });
   sockets.on("connection", (socket) => serveLive(state, socket));
@@ -55,7 +71,10 @@ async function handle(state: MockState, req: IncomingMessage, res: ServerRespons
   const url = new URL(req.url ?? "/", "http://mock");
   if (!url.pathname.startsWith("/api/")) return serveFile(url.pathname, res);
   if (state.delay > 0) await new Promise((resolve) => setTimeout(resolve, state.delay));
-  if (state.failing) return answer(res, 500, { code: 13, message: "internal error" });
+  if (state.failing) {
+    answer(res, 500, { code: 13, message: "internal error" });
+    return;
+  }
   const body = req.method === "POST" ? (JSON.parse(await read(req)) as Record<string, string>) : {};
   const found = route(state, url, body);
   answer(res, found ? 200 : 404, found ?? { code: 5, message: "there is no agent with this id" });
@@ -71,7 +90,11 @@ function route(state: MockState, url: URL, body: Record<string, string>): unknow
     case "/api/v1/query":
       return { resultType: "vector", series: evaluate(body.query ?? "", [now], hosts(state)) };
     case "/api/v1/query_range": {
-      const [from, to, step] = [Date.parse(body.start ?? ""), Date.parse(body.end ?? ""), Number(body.stepMs)];
+      const [from, to, step] = [
+        Date.parse(body.start ?? ""),
+        Date.parse(body.end ?? ""),
+        Number(body.stepMs),
+      ];
       const times = Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, i) => from + i * step);
       return { series: evaluate(body.query ?? "", times, hosts(state)) };
     }
@@ -92,10 +115,15 @@ function listAgents(state: MockState, query: URLSearchParams) {
   };
 }
 
-const hostName = (i: number) => `${["web", "db", "app", "cache"][i % 4] ?? ""}-${String(i).padStart(5, "0")}.example`;
+const hostName = (i: number) =>
+  `${["web", "db", "app", "cache"][i % 4] ?? ""}-${String(i).padStart(5, "0")}.example`;
 
 function hosts(state: MockState): Hosts {
-  return Array.from({ length: state.agents }, (_, i) => ({ host_name: hostName(i), host_id: `id-${i}`, os_type: "linux" }));
+  return Array.from({ length: state.silent ? 0 : state.agents }, (_, i) => ({
+    host_name: hostName(i),
+    host_id: `id-${i}`,
+    os_type: "linux",
+  }));
 }
 
 function agent(i: number) {
@@ -125,7 +153,17 @@ function status(state: MockState, now: number) {
     reasons: state.ready ? [] : ["storage: the database is locked"],
     agents: String(state.agents),
     agentsConnected: String(Math.floor(state.agents * 0.91)),
-    partitions: [{ partition: 0, firstOffset: "1", nextOffset: "81234", headOffset: "81233", committedOffset: "81190", bytes: "734003200", lagMs: "12" }],
+    partitions: [
+      {
+        partition: 0,
+        firstOffset: "1",
+        nextOffset: "81234",
+        headOffset: "81234",
+        committedOffset: "81190",
+        bytes: "734003200",
+        lagMs: "12",
+      },
+    ],
     activeSeries: String(state.agents * 412),
     samplesIngested: String(Math.floor((now - started) * state.agents * 0.04)),
     framesRefused: "0",
@@ -145,7 +183,13 @@ function serveLive(state: MockState, socket: WebSocket) {
     for (const [id, watch] of watches) {
       const series = watch.match.flatMap((selector) => match(selector, hosts(state)));
       const samples = series.map((s, ref) => ({ ref, timestampMs: String(t), value: s.value(t) }));
-      socket.send(JSON.stringify({ id, ...(!watch.told && { series: series.map((s, ref) => ({ ref, labels: s.labels })) }), samples }));
+      socket.send(
+        JSON.stringify({
+          id,
+          ...(!watch.told && { series: series.map((s, ref) => ({ ref, labels: s.labels })) }),
+          samples,
+        }),
+      );
       watch.told = true;
     }
   }, state.interval);

@@ -28,7 +28,8 @@ export function Legend({ frame, unit, colorOf, at, rows, hidden }: Props) {
         mt: 0.5,
         pl: 0.5,
         pr: 0.5,
-        height: rows * ROW,
+        // On a narrow screen there is room for two beside each other, elsewhere for three.
+        height: { xs: (rows + 1) * ROW, sm: rows * ROW },
         overflowY: "auto",
         display: "grid",
         gridTemplateColumns: "repeat(auto-fill, minmax(150px, 1fr))",
@@ -40,9 +41,26 @@ export function Legend({ frame, unit, colorOf, at, rows, hidden }: Props) {
       {frame.lines.map((line, i) => {
         const value = index < 0 ? lastValue(line) : (line.v[index] ?? null);
         return (
-          <Box component="li" key={line.key} sx={{ display: "flex", alignItems: "center", gap: 0.75, minWidth: 0 }}>
-            <Box component="span" aria-hidden sx={{ width: 10, height: 3, borderRadius: 1, flex: "none", bgcolor: colorOf(i) }} />
-            <Box component="span" title={line.name} sx={{ color: "text.secondary", overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" }}>
+          <Box
+            component="li"
+            key={line.key}
+            sx={{ display: "flex", alignItems: "center", gap: 0.75, minWidth: 0 }}
+          >
+            <Box
+              component="span"
+              aria-hidden
+              sx={{ width: 10, height: 3, borderRadius: 1, flex: "none", bgcolor: colorOf(i) }}
+            />
+            <Box
+              component="span"
+              title={line.name}
+              sx={{
+                color: "text.secondary",
+                overflow: "hidden",
+                textOverflow: "ellipsis",
+                whiteSpace: "nowrap",
+              }}
+            >
               {line.name}
             </Box>
             <Box component="span" sx={{ ml: "auto", whiteSpace: "nowrap" }}>

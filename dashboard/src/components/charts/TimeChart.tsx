@@ -1,6 +1,7 @@
 import Box from "@mui/material/Box";
 import Skeleton from "@mui/material/Skeleton";
-import { useCallback, useMemo, useRef, type ReactNode } from "react";
+import { useMemo, useRef, type ReactNode } from "react";
+import type { ChartColors } from "../../lib/colors";
 import { formatMoment, formatValue } from "../../lib/format";
 import { nearest, type Frame } from "../../lib/frame";
 import { useStore } from "../../lib/store";
@@ -18,6 +19,8 @@ interface Props {
   label: string;
   /** undefined while it is loaded. */
   frame: Frame | undefined;
+  /** True while the frame is that of another span. */
+  outdated?: boolean;
   span: { from: number; to: number };
   look: ChartLook;
   legendRows: number;
@@ -33,20 +36,24 @@ interface Props {
  * Lines over time. Its cursor is that of all charts of the page and moves by mouse
  * and by arrow keys; the legend shows the values there.
  */
-export function TimeChart({ label, frame, span, look, legendRows, hidden = 0, message, onZoom }: Props) {
+export function TimeChart({
+  label,
+  frame,
+  outdated = false,
+  span,
+  look,
+  legendRows,
+  hidden = 0,
+  message,
+  onZoom,
+}: Props) {
   const colors = useChartColors();
   const cursor = useCursor();
   const at = useStore(cursor);
   const box = useRef<HTMLDivElement>(null);
   const canvas = useRef<HTMLDivElement>(null);
   const width = useWidth(box);
-  const colorOf = useCallback(
-    (i: number) => {
-      const faint = look.faint?.includes(frame?.lines[i]?.name ?? "") ?? false;
-      return (faint ? colors.grid : colors.series[i % colors.series.length]) ?? colors.axis;
-    },
-    [colors, frame, look],
-  );
+  const colorOf = useLineColors(frame, look, colors);
   const option = useMemo(
     () => (frame && width > 0 ? chartOption(frame, span, look, colorOf, colors, width) : undefined),
     [frame, span, look, colorOf, colors, width],
@@ -54,7 +61,8 @@ export function TimeChart({ label, frame, span, look, legendRows, hidden = 0, me
   useECharts(canvas, option);
   const { handlers, marked } = useCursorMoves(box, cursor, frame?.t ?? noTimes, span, onZoom);
 
-  const x = (t: number) => GRID.left + ((t - span.from) / (span.to - span.from)) * (width - GRID.left - GRID.right);
+  const x = (t: number) =>
+    GRID.left + ((t - span.from) / (span.to - span.from)) * (width - GRID.left - GRID.right);
   const shown = at !== undefined && at >= span.from && at <= span.to ? at : undefined;
   return (
     <>
@@ -67,30 +75,92 @@ export function TimeChart({ label, frame, span, look, legendRows, hidden = 0, me
         aria-valuemax={span.to}
         aria-valuenow={shown ?? span.to}
         aria-valuetext={describe(frame, shown, span.to, look)}
-        aria-busy={frame === undefined}
+        aria-busy={frame === undefined || outdated}
         {...handlers}
-        sx={{ position: "relative", height: CHART_HEIGHT, touchAction: "pan-y", userSelect: "none", cursor: onZoom ? "crosshair" : "default" }}
+        sx={{
+          position: "relative",
+          height: CHART_HEIGHT,
+          touchAction: "pan-y",
+          userSelect: "none",
+          cursor: onZoom ? "crosshair" : "default",
+        }}
       >
         <Box ref={canvas} sx={{ position: "absolute", inset: 0 }} />
         {!frame && !message && (
-          <Skeleton variant="rounded" sx={{ position: "absolute", left: GRID.left, right: GRID.right, top: GRID.top, bottom: GRID.bottom, height: "auto" }} />
+          <Skeleton
+            variant="rounded"
+            sx={{
+              position: "absolute",
+              left: GRID.left,
+              right: GRID.right,
+              top: GRID.top,
+              bottom: GRID.bottom,
+              height: "auto",
+            }}
+          />
         )}
         {message !== undefined && (
-          <Box sx={{ position: "absolute", inset: 0, display: "flex", alignItems: "center", justifyContent: "center" }}>{message}</Box>
+          <Box
+            sx={{
+              position: "absolute",
+              inset: 0,
+              display: "flex",
+              alignItems: "center",
+              justifyContent: "center",
+            }}
+          >
+            {message}
+          </Box>
         )}
         {shown !== undefined && (
           <>
-            <Box aria-hidden sx={{ ...overlay, left: x(shown), width: "1px", bgcolor: "text.secondary", opacity: 0.6 }} />
+            <Box
+              aria-hidden
+              sx={{ ...overlay, left: x(shown), width: "1px", bgcolor: "text.secondary", opacity: 0.6 }}
+            />
             <CursorTime x={x(shown)} width={width} text={formatMoment(shown, span.to)} />
           </>
         )}
         {marked && (
-          <Box aria-hidden sx={{ ...overlay, left: x(marked.from), width: x(marked.to) - x(marked.from), bgcolor: "primary.main", opacity: 0.15 }} />
+          <Box
+            aria-hidden
+            sx={{
+              ...overlay,
+              left: x(marked.from),
+              width: x(marked.to) - x(marked.from),
+              bgcolor: "primary.main",
+              opacity: 0.15,
+            }}
+          />
         )}
       </Box>
-      <Legend frame={frame ?? noFrame} unit={look.unit} colorOf={colorOf} at={shown} rows={legendRows} hidden={hidden} />
+      <Legend
+        frame={frame ?? noFrame}
+        unit={look.unit}
+        colorOf={colorOf}
+        at={shown}
+        rows={legendRows}
+        hidden={hidden}
+      />
     </>
   );
+}
+
+/** Gives each line a colour; lines of one thing have the same. */
+function useLineColors(
+  frame: Frame | undefined,
+  look: ChartLook,
+  colors: ChartColors,
+): (index: number) => string {
+  return useMemo(() => {
+    const lines = frame?.lines ?? [];
+    const hues = [...new Set(lines.map((line) => line.hue))];
+    return (index) => {
+      const line = lines[index];
+      if (!line || look.faint?.includes(line.name)) return colors.grid;
+      return colors.series[hues.indexOf(line.hue) % colors.series.length] ?? colors.axis;
+    };
+  }, [frame, look, colors]);
 }
 
 const noTimes: readonly number[] = [];
@@ -123,7 +193,7 @@ function CursorTime({ x, width, text }: { x: number; width: number; text: string
 function describe(frame: Frame | undefined, at: number | undefined, end: number, look: ChartLook): string {
   if (!frame) return "loading";
   const index = nearest(frame.t, at ?? end);
-  if (index < 0) return "no data";
+  if (index < 0 || frame.lines.length === 0) return "no data";
   const values = frame.lines.map((line) => {
     const v = line.v[index];
     return `${line.name} ${v === null || v === undefined ? "no value" : formatValue(Math.abs(v), look.unit)}`;

@@ -32,10 +32,20 @@ describe("timeTicks", () => {
   const noon = new Date(2026, 10, 24, 12, 0, 3).getTime();
   it("lies on round times", () => {
     expect(timeTicks(noon, noon + 15 * MINUTE, 5).map((t) => t.text)).toEqual(["12:05", "12:10", "12:15"]);
-    expect(timeTicks(noon, noon + 20 * SECOND, 5).map((t) => t.text)).toEqual(["12:00:05", "12:00:10", "12:00:15", "12:00:20"]);
+    expect(timeTicks(noon, noon + 20 * SECOND, 5).map((t) => t.text)).toEqual([
+      "12:00:05",
+      "12:00:10",
+      "12:00:15",
+      "12:00:20",
+    ]);
   });
   it("names the day at midnight", () => {
-    expect(timeTicks(noon, noon + 24 * HOUR, 5).map((t) => t.text)).toEqual(["18:00", "11-25", "06:00", "12:00"]);
+    expect(timeTicks(noon, noon + 24 * HOUR, 5).map((t) => t.text)).toEqual([
+      "18:00",
+      "11-25",
+      "06:00",
+      "12:00",
+    ]);
   });
   it("is never more than there is room for", () => {
     for (let span = SECOND; span < 40 * 24 * HOUR; span *= 1.7) {

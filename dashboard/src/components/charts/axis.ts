@@ -52,7 +52,8 @@ export function timeTicks(from: number, to: number, room: number): Tick[] {
   // Round in local time: days begin at the viewer's midnight.
   const shift = -new Date(from).getTimezoneOffset() * MINUTE;
   const ticks: Tick[] = [];
-  for (let t = Math.ceil((from + shift) / step) * step - shift; t <= to; t += step) ticks.push({ t, text: tickText(t, step) });
+  for (let t = Math.ceil((from + shift) / step) * step - shift; t <= to; t += step)
+    ticks.push({ t, text: tickText(t, step) });
   return ticks;
 }
 

@@ -2,10 +2,10 @@
 // than all the rest.
 import { LineChart, type LineSeriesOption } from "echarts/charts";
 import { GridComponent, type GridComponentOption } from "echarts/components";
-import { init, use, type ComposeOption, type ECharts } from "echarts/core";
+import { init, use as register, type ComposeOption, type ECharts } from "echarts/core";
 import { CanvasRenderer } from "echarts/renderers";
 
-use([LineChart, GridComponent, CanvasRenderer]);
+register([LineChart, GridComponent, CanvasRenderer]);
 
 export type ChartOption = ComposeOption<LineSeriesOption | GridComponentOption>;
 export type Chart = ECharts;

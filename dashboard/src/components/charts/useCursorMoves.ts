@@ -70,7 +70,12 @@ export function useCursorMoves(
 }
 
 /** Returns where a key moves the cursor; "none" for keys that do not. */
-export function moved(key: string, times: readonly number[], at: number | undefined, span: Span): number | undefined | "none" {
+export function moved(
+  key: string,
+  times: readonly number[],
+  at: number | undefined,
+  span: Span,
+): number | undefined | "none" {
   if (key === "Escape") return undefined;
   const first = times.findIndex((t) => t >= span.from);
   const last = times.findLastIndex((t) => t <= span.to);

@@ -31,7 +31,8 @@ export function useECharts(element: RefObject<HTMLElement | null>, option: Chart
 
   useEffect(() => {
     // Lines that are gone must go: the list of lines is replaced, not merged.
-    if (chart && option && !chart.isDisposed()) chart.setOption(option, { replaceMerge: ["series"], lazyUpdate: true });
+    if (chart && option && !chart.isDisposed())
+      chart.setOption(option, { replaceMerge: ["series"], lazyUpdate: true });
   }, [chart, option]);
 }
 

@@ -30,6 +30,7 @@ export function ChartPanel({ spec, of, selection, onZoom }: Props) {
           <TimeChart
             label={spec.title}
             frame={data.frame}
+            outdated={data.outdated}
             span={selection}
             look={spec.look}
             legendRows={spec.legendRows}
@@ -56,7 +57,7 @@ function messageFor(frame: Frame | undefined, error: Error | null, retry: () => 
       </Box>
     );
   }
-  if (frame && frame.lines.every((line) => line.v.every((v) => v === null))) {
+  if (frame?.lines.every((line) => line.v.every((v) => v === null))) {
     return <Box sx={{ color: "text.secondary", fontSize: "0.8125rem" }}>No data in this time range</Box>;
   }
   return undefined;

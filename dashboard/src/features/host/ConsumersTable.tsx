@@ -1,8 +1,6 @@
 import Box from "@mui/material/Box";
-import Table from "@mui/material/Table";
 import TableBody from "@mui/material/TableBody";
 import TableCell from "@mui/material/TableCell";
-import TableContainer from "@mui/material/TableContainer";
 import TableHead from "@mui/material/TableHead";
 import TableRow from "@mui/material/TableRow";
 import TableSortLabel from "@mui/material/TableSortLabel";
@@ -10,7 +8,8 @@ import { useState } from "react";
 import { messageOf } from "../../api/errors";
 import { Notice } from "../../components/Notice";
 import { Panel } from "../../components/Panel";
-import { formatCount, formatRatio, formatValue } from "../../lib/format";
+import { ScrollingTable } from "../../components/ScrollingTable";
+import { formatCount, formatValue, NO_VALUE } from "../../lib/format";
 import type { Matcher } from "../../lib/promql";
 import { useConsumers, type ConsumerOrder } from "./useHostTables";
 import { TOP } from "./tables";
@@ -22,46 +21,51 @@ export function ConsumersTable({ of }: { of: readonly Matcher[] }) {
   return (
     <Panel title="Top processes" aside="by program and owner, now" padded={false}>
       {!list.data?.length ? (
-        <Notice title={list.isPending ? "Loading" : list.isError ? "Not to be had" : "No processes reported"} minHeight={TOP * 33}>
+        <Notice
+          title={
+            list.isPending ? "Loading" : list.isError ? "They could not be loaded" : "No processes reported"
+          }
+          minHeight={TOP * 33}
+        >
           {list.isError && messageOf(list.error)}
         </Notice>
       ) : (
-        <TableContainer sx={{ minHeight: (TOP + 1) * 33 }}>
-          <Table size="small" aria-label="Top processes">
-            <TableHead>
-              <TableRow>
-                <TableCell>Program</TableCell>
-                <TableCell>Owner</TableCell>
-                <Sortable by="cpu" label="CPU" order={order} onOrder={setOrder} />
-                <Sortable by="memory" label="Memory" order={order} onOrder={setOrder} />
-                <TableCell align="right">Processes</TableCell>
-                <TableCell align="right">Threads</TableCell>
+        <ScrollingTable label="Top processes" sx={{ minHeight: (TOP + 1) * 33 }}>
+          <TableHead>
+            <TableRow>
+              <TableCell>Program</TableCell>
+              <TableCell>Owner</TableCell>
+              <Sortable by="cpu" label="CPU" order={order} onOrder={setOrder} />
+              <Sortable by="memory" label="Memory" order={order} onOrder={setOrder} />
+              <TableCell align="right">Processes</TableCell>
+              <TableCell align="right">Threads</TableCell>
+            </TableRow>
+          </TableHead>
+          <TableBody>
+            {list.data.map((c) => (
+              <TableRow key={JSON.stringify([c.program, c.owner])}>
+                <TableCell component="th" scope="row" sx={clipped} title={c.program}>
+                  {c.program}
+                </TableCell>
+                <TableCell sx={clipped}>
+                  <Box component="span" sx={{ color: "text.secondary" }}>
+                    {c.owner}
+                  </Box>
+                </TableCell>
+                <TableCell align="right">{formatValue(c.cpu, "ratio")}</TableCell>
+                <TableCell align="right">{formatValue(c.memory, "bytes")}</TableCell>
+                <TableCell align="right">{formatWhole(c.count)}</TableCell>
+                <TableCell align="right">{formatWhole(c.threads)}</TableCell>
               </TableRow>
-            </TableHead>
-            <TableBody>
-              {list.data.map((c) => (
-                <TableRow key={JSON.stringify([c.program, c.owner])}>
-                  <TableCell component="th" scope="row" sx={clipped} title={c.program}>
-                    {c.program}
-                  </TableCell>
-                  <TableCell sx={clipped}>
-                    <Box component="span" sx={{ color: "text.secondary" }}>
-                      {c.owner}
-                    </Box>
-                  </TableCell>
-                  <TableCell align="right">{formatRatio(c.cpu)}</TableCell>
-                  <TableCell align="right">{formatValue(c.memory, "bytes")}</TableCell>
-                  <TableCell align="right">{formatCount(c.count)}</TableCell>
-                  <TableCell align="right">{formatCount(c.threads)}</TableCell>
-                </TableRow>
-              ))}
-            </TableBody>
-          </Table>
-        </TableContainer>
+            ))}
+          </TableBody>
+        </ScrollingTable>
       )}
     </Panel>
   );
 }
+
+const formatWhole = (n: number | undefined) => (n === undefined ? NO_VALUE : formatCount(n));
 
 const clipped = { maxWidth: 180, overflow: "hidden", textOverflow: "ellipsis", whiteSpace: "nowrap" };
 

@@ -6,7 +6,7 @@ import { Link as RouterLink } from "react-router";
 import type { ReactNode } from "react";
 import type { Agent } from "../../api/schema";
 import { StateMark } from "../../components/StateMark";
-import { formatAgo, formatSeconds, formatValue } from "../../lib/format";
+import { formatAgo, formatCount, formatSeconds, formatUptime, formatValue } from "../../lib/format";
 import { int64, timestamp } from "../../lib/proto-json";
 import { useNow } from "../../lib/useNow";
 import type { Facts } from "./useHostTables";
@@ -53,18 +53,35 @@ function Facts({ agent, facts }: { agent: Agent | undefined; facts: Facts | unde
   const skew = int64(agent.clockSkewMs);
   const items: [string, string | undefined][] = [
     ["System", agent.osDescription ?? agent.osType],
-    ["CPUs", facts?.cpus === undefined ? undefined : [facts.cpus, facts.info.cpu_model].filter(Boolean).join(" × ")],
+    [
+      "CPUs",
+      facts?.cpus === undefined
+        ? undefined
+        : [formatCount(facts.cpus), facts.info.cpu_model].filter(Boolean).join(" × "),
+    ],
     ["Memory", facts?.memory === undefined ? undefined : formatValue(facts.memory, "bytes")],
     ["Kernel", facts?.info.kernel_release],
     ["Model", [facts?.info.system_vendor, facts?.info.system_model].filter(Boolean).join(" ")],
-    ["Up", facts?.uptime === undefined ? undefined : formatSeconds(Math.round(facts.uptime))],
+    ["Up", facts?.uptime === undefined ? undefined : formatUptime(facts.uptime)],
     ["Last seen", seen === undefined ? "never" : formatAgo(seen, now)],
     ["Clock off by", Math.abs(skew) > SKEW ? formatSeconds(skew / 1000) : undefined],
     ["Agent", agent.agentVersion],
     ...Object.entries(agent.tags ?? {}),
   ];
   return (
-    <Box component="dl" sx={{ display: "flex", flexWrap: "wrap", columnGap: 2, rowGap: 0.25, m: 0, mt: 0.5, minHeight: 20, fontSize: "0.8125rem" }}>
+    <Box
+      component="dl"
+      sx={{
+        display: "flex",
+        flexWrap: "wrap",
+        columnGap: 2,
+        rowGap: 0.25,
+        m: 0,
+        mt: 0.5,
+        minHeight: 20,
+        fontSize: "0.8125rem",
+      }}
+    >
       {items.map(
         ([name, value]) =>
           value && (

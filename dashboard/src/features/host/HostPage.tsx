@@ -45,7 +45,11 @@ export function HostPage() {
       </Notice>
     );
   }
-  return agent.data ? <Host agent={agent.data} /> : <HostHeader agent={undefined} facts={undefined} children={null} />;
+  return agent.data ? (
+    <Host agent={agent.data} />
+  ) : (
+    <HostHeader agent={undefined} facts={undefined} children={null} />
+  );
 }
 
 function Host({ agent }: { agent: Agent }) {
@@ -61,9 +65,20 @@ function Host({ agent }: { agent: Agent }) {
   return (
     <CursorProvider value={cursor}>
       <HostHeader agent={agent} facts={facts.data}>
-        <TimeRangePicker range={selection.range} moving={selection.moving} span={selection} onSelect={select} />
+        <TimeRangePicker
+          range={selection.range}
+          moving={selection.moving}
+          span={selection}
+          onSelect={select}
+        />
       </HostHeader>
-      <Box sx={{ display: "grid", gap: 1.5, gridTemplateColumns: { xs: "minmax(0, 1fr)", lg: "repeat(2, minmax(0, 1fr))" } }}>
+      <Box
+        sx={{
+          display: "grid",
+          gap: 1.5,
+          gridTemplateColumns: { xs: "minmax(0, 1fr)", lg: "repeat(2, minmax(0, 1fr))" },
+        }}
+      >
         {PANELS.map((spec) => (
           <ChartPanel key={spec.id} spec={spec} of={of} selection={selection} onZoom={zoom} />
         ))}

@@ -37,7 +37,13 @@ const gauge = (metric: string, name: string, interval = OFTEN, where: readonly M
   name: named(name),
 });
 
-const counter = (metric: string, where: readonly Matcher[], label: string, what: string, negative = false): Measure => ({
+const counter = (
+  metric: string,
+  where: readonly Matcher[],
+  label: string,
+  what: string,
+  negative = false,
+): Measure => ({
   metric,
   where,
   kind: "counter",
@@ -72,7 +78,7 @@ export const PANELS: readonly PanelSpec[] = [
       },
     ],
     look: { unit: "ratio", stacked: true, atLeast: 0.1, atMost: 1 },
-    legendRows: 2,
+    legendRows: 3,
   },
   {
     id: "memory",
@@ -149,7 +155,13 @@ export const PANELS: readonly PanelSpec[] = [
     note: "received above, sent below",
     measures: [
       counter("system_network_io_bytes_total", [receive, notLoopback], "network_interface_name", "in"),
-      counter("system_network_io_bytes_total", [transmit, notLoopback], "network_interface_name", "out", true),
+      counter(
+        "system_network_io_bytes_total",
+        [transmit, notLoopback],
+        "network_interface_name",
+        "out",
+        true,
+      ),
     ],
     look: { unit: "bytes/s", atLeast: 1024 },
     legendRows: 2,
@@ -172,7 +184,10 @@ export const PANELS: readonly PanelSpec[] = [
       {
         metric: "system_filesystem_usage_bytes",
         where: [equals("system_filesystem_state", "used")],
-        shareOf: { metric: "system_filesystem_usage_bytes", where: [oneOf("system_filesystem_state", ["used", "free"])] },
+        shareOf: {
+          metric: "system_filesystem_usage_bytes",
+          where: [oneOf("system_filesystem_state", ["used", "free"])],
+        },
         kind: "gauge",
         aggregate: "sum",
         by: ["system_filesystem_mountpoint", "system_device"],
@@ -188,8 +203,22 @@ export const PANELS: readonly PanelSpec[] = [
     title: "Swapping",
     note: "operations; in above, out below",
     measures: [
-      { ...counter("system_paging_operations_total", [equals("system_paging_direction", "in")], "", "in"), by: [], name: named("in") },
-      { ...counter("system_paging_operations_total", [equals("system_paging_direction", "out")], "", "out", true), by: [], name: named("out") },
+      {
+        ...counter("system_paging_operations_total", [equals("system_paging_direction", "in")], "", "in"),
+        by: [],
+        name: named("in"),
+      },
+      {
+        ...counter(
+          "system_paging_operations_total",
+          [equals("system_paging_direction", "out")],
+          "",
+          "out",
+          true,
+        ),
+        by: [],
+        name: named("out"),
+      },
     ],
     look: { unit: "ops/s", atLeast: 1 },
     legendRows: 2,
@@ -223,7 +252,8 @@ export const PANELS: readonly PanelSpec[] = [
         aggregate: "sum",
         by: ["network_transport", "network_connection_state"],
         interval: 30 * SECOND,
-        name: (l) => [l.network_transport, l.network_connection_state?.replaceAll("_", " ")].filter(Boolean).join(" "),
+        name: (l) =>
+          [l.network_transport, l.network_connection_state?.replaceAll("_", " ")].filter(Boolean).join(" "),
       },
     ],
     look: { unit: "count" },

@@ -23,8 +23,10 @@ export function consumerQueries(of: readonly Matcher[]) {
 
 /** Queries of the space of each filesystem. */
 export function filesystemQueries(of: readonly Matcher[]) {
-  const space = (state: string) => select("system_filesystem_usage_bytes", [...of, equals("system_filesystem_state", state)]);
-  const inodes = (state: string) => select("esmon_filesystem_inodes", [...of, equals("system_filesystem_state", state)]);
+  const space = (state: string) =>
+    select("system_filesystem_usage_bytes", [...of, equals("system_filesystem_state", state)]);
+  const inodes = (state: string) =>
+    select("esmon_filesystem_inodes", [...of, equals("system_filesystem_state", state)]);
   return {
     used: space("used"),
     free: space("free"),

@@ -2,7 +2,7 @@ import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { api } from "../../api/client";
 import { live, type LiveSample } from "../../api/live";
-import { append, frameOf, largest, since, type Frame } from "../../lib/frame";
+import { append, frameOf, largest, since, type Frame, type Row } from "../../lib/frame";
 import { isOf, rangeQuery, selector, windowOf, type Measure } from "../../lib/measure";
 import { duration, select, type Matcher } from "../../lib/promql";
 import { useStore } from "../../lib/store";
@@ -45,60 +45,77 @@ export interface ChartData {
  * Returns the lines of measures for the series that the matchers are of: the past
  * from range queries, its end from the samples that arrive.
  */
-export function useChartData(measures: readonly Measure[], of: readonly Matcher[], selection: Selection, enabled: boolean): ChartData {
+export function useChartData(
+  measures: readonly Measure[],
+  of: readonly Matcher[],
+  selection: Selection,
+  enabled: boolean,
+): ChartData {
   const { range, moving, from } = selection;
   const connected = useStore(live.state) === "open";
   const past = useQuery({
     queryKey: ["chart", measures.map((m) => selector(m, of)), range, selection.anchor],
-    queryFn: ({ signal }) => loadPast(measures, of, bounds(range, selection.anchor ?? serverNow()), moving, signal),
+    queryFn: ({ signal }) =>
+      loadPast(measures, of, bounds(range, selection.anchor ?? serverNow()), moving, signal),
     enabled,
     refetchInterval: moving ? (connected ? REFRESH : POLL) : false,
     staleTime: moving ? 0 : Infinity,
     placeholderData: keepPreviousData,
     structuralSharing: false,
   });
-  const version = useTail(measures, of, past.data?.tail, enabled && moving, () => void past.refetch());
-  const shown = useMemo(() => {
-    void version; // the tail is one object that grows
-    return past.data && largest(joined(past.data, measures, from), MAX_LINES);
-  }, [past.data, measures, from, version]);
-  return { frame: shown?.frame, hidden: shown?.hidden ?? 0, error: past.error, outdated: past.isPlaceholderData, retry: () => void past.refetch() };
+  const rows = useTail(measures, of, past.data, enabled && moving, () => void past.refetch());
+  const shown = useMemo(
+    () => past.data && largest(joined(past.data, rows, measures, from), MAX_LINES),
+    [past.data, rows, measures, from],
+  );
+  return {
+    frame: shown?.frame,
+    hidden: shown?.hidden ?? 0,
+    error: past.error,
+    outdated: past.isPlaceholderData,
+    retry: () => void past.refetch(),
+  };
 }
 
-function joined(past: Past, measures: readonly Measure[], from: number): Frame {
+function joined(past: Past, rows: readonly Row[], measures: readonly Measure[], from: number): Frame {
   const maxGap = Math.max(2.5 * past.step, ...measures.map((m) => 3 * m.interval));
-  const end = past.frame.t.at(-1) ?? 0;
-  return since(append(past.frame, past.tail.since(end), past.tail.names, maxGap), from);
+  return since(append(past.frame, rows, past.tail.lines, maxGap), from);
 }
 
-/** Gives the tail the samples that arrive; returns a number that grows with it. */
+/** Returns the rows of the tail after the past as they are now. */
+function rowsAfter({ frame, tail }: Past): readonly Row[] {
+  return [...tail.since(frame.t.at(-1) ?? 0)];
+}
+
+/** Gives the tail of the past the samples that arrive; returns its rows. */
 function useTail(
   measures: readonly Measure[],
   of: readonly Matcher[],
-  tail: Tail | undefined,
+  past: Past | undefined,
   enabled: boolean,
   missed: () => void,
-): number {
-  const [version, setVersion] = useState(0);
+): readonly Row[] {
+  const first = useMemo(() => (past ? rowsAfter(past) : []), [past]);
+  const [grown, setGrown] = useState<{ past: Past; rows: readonly Row[] }>();
   const recent = useRef<{ arrived: number; samples: TailSample[] }[]>([]);
-  const current = useRef(tail);
+  const current = useRef(past);
   const onMissed = useRef(missed);
   useEffect(() => {
     onMissed.current = missed;
   });
 
   useEffect(() => {
-    current.current = tail;
+    current.current = past;
     // What arrived while the past was asked for may not be part of the answer.
-    if (tail?.push(recent.current.flatMap((r) => r.samples))) setVersion((v) => v + 1);
-  }, [tail]);
+    if (past?.tail.push(recent.current.flatMap((r) => r.samples))) setGrown({ past, rows: rowsAfter(past) });
+  }, [past]);
 
   useEffect(() => {
     if (!enabled) return undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const redraw = () => {
       timer = undefined;
-      setVersion((v) => v + 1);
+      if (current.current) setGrown({ past: current.current, rows: rowsAfter(current.current) });
     };
     const stop = live.watch({
       match: measures.flatMap((m) => [selector(m, of), ...(m.shareOf ? [selector(m.shareOf, of)] : [])]),
@@ -106,8 +123,11 @@ function useTail(
       samples: (arrived) => {
         const samples = arrived.flatMap((s) => assign(measures, s));
         const now = Date.now();
-        recent.current = [...recent.current.filter((r) => now - r.arrived < RECENT), { arrived: now, samples }];
-        if (current.current?.push(samples)) timer ??= setTimeout(redraw, REDRAW);
+        recent.current = [
+          ...recent.current.filter((r) => now - r.arrived < RECENT),
+          { arrived: now, samples },
+        ];
+        if (current.current?.tail.push(samples)) timer ??= setTimeout(redraw, REDRAW);
       },
       missed: () => onMissed.current(),
       // The past is asked for regularly then.
@@ -119,7 +139,8 @@ function useTail(
       recent.current = [];
     };
   }, [measures, of, enabled]);
-  return version;
+  // What grew on another past is not of this one.
+  return grown && grown.past === past ? grown.rows : first;
 }
 
 /** Says of which measures a sample is one. */
@@ -150,11 +171,20 @@ async function loadPast(
 }
 
 /** Returns the samples that the first values after the past are computed from. */
-async function loadRecent(measures: readonly Measure[], of: readonly Matcher[], step: number, signal: AbortSignal): Promise<TailSample[]> {
+async function loadRecent(
+  measures: readonly Measure[],
+  of: readonly Matcher[],
+  step: number,
+  signal: AbortSignal,
+): Promise<TailSample[]> {
   const back = Math.max(...measures.map((m) => Math.max(windowOf(m, step), m.interval) + m.interval));
   const metrics = new Set(measures.flatMap((m) => [m.metric, ...(m.shareOf ? [m.shareOf.metric] : [])]));
-  const answers = await Promise.all([...metrics].map((metric) => api.query(`${select(metric, of)}[${duration(back)}]`, signal)));
-  return answers.flat().flatMap((series) =>
-    series.t.flatMap((t, i) => assign(measures, { labels: series.labels, t, v: series.v[i] ?? NaN })),
+  const answers = await Promise.all(
+    [...metrics].map((metric) => api.query(`${select(metric, of)}[${duration(back)}]`, signal)),
   );
+  return answers
+    .flat()
+    .flatMap((series) =>
+      series.t.flatMap((t, i) => assign(measures, { labels: series.labels, t, v: series.v[i] ?? NaN })),
+    );
 }

@@ -1,7 +1,14 @@
 import { useCallback, useMemo, useState } from "react";
 import { useSearchParams } from "react-router";
 import { serverNow } from "../../api/reach";
-import { bounds, parseSelection, SECOND, writeSelection, type TimeRange, type TimeSelection } from "../../lib/time-range";
+import {
+  bounds,
+  parseSelection,
+  SECOND,
+  writeSelection,
+  type TimeRange,
+  type TimeSelection,
+} from "../../lib/time-range";
 import { useNow } from "../../lib/useNow";
 
 /** The time range of the page as it is now. */
@@ -20,7 +27,7 @@ export function useTimeSelection(): [Selection, (selection: TimeSelection) => vo
   const [params, setParams] = useSearchParams();
   const { range, live } = useMemo(() => parseSelection(params), [params]);
   const moving = live && range.kind === "last";
-  const now = useNow(moving && range.kind === "last" ? tickOf(range.ms) : 0);
+  const now = useNow(moving ? tickOf(range.ms) : 0);
   // A range that stands still ends at the moment when it came to stand.
   const [anchor, setAnchor] = useState(serverNow);
   const [was, setWas] = useState(moving);

@@ -45,10 +45,10 @@ export function HostsPage() {
     <>
       <Box sx={{ display: "flex", flexWrap: "wrap", alignItems: "center", gap: 1.5, mb: 1.5 }}>
         <Typography variant="h1">Hosts</Typography>
-        <Typography color="text.secondary" role="status" sx={{ minWidth: 90 }}>
+        <Typography role="status" sx={{ color: "text.secondary", minWidth: 90 }}>
           {list.data && `${formatCount(total)}${view.q ? " found" : ""}`}
         </Typography>
-        <Box sx={{ ml: "auto" }}>
+        <Box sx={{ ml: "auto", width: { xs: 1, sm: "auto" } }}>
           <SearchField
             label="Filter by host name"
             value={view.q}
@@ -57,7 +57,12 @@ export function HostsPage() {
         </Box>
       </Box>
       {list.isError && !list.data ? (
-        <Notice alert title="The hosts could not be loaded" minHeight={320} action={{ label: "Try again", run: () => void list.refetch() }}>
+        <Notice
+          alert
+          title="The hosts could not be loaded"
+          minHeight={320}
+          action={{ label: "Try again", run: () => void list.refetch() }}
+        >
           {messageOf(list.error)}
         </Notice>
       ) : list.data && agents.length === 0 ? (
@@ -79,13 +84,21 @@ export function HostsPage() {
             onPrevious={
               view.token === ""
                 ? undefined
-                : () => show({ ...view, token: before.at(-1) ?? "", page: before.length === 0 ? 0 : view.page - 1 }, before.slice(0, -1))
+                : () =>
+                    show(
+                      { ...view, token: before.at(-1) ?? "", page: before.length === 0 ? 0 : view.page - 1 },
+                      before.slice(0, -1),
+                    )
             }
-            onNext={next ? () => show({ ...view, token: next, page: view.page + 1 }, [...before, view.token]) : undefined}
+            onNext={
+              next
+                ? () => show({ ...view, token: next, page: view.page + 1 }, [...before, view.token])
+                : undefined
+            }
             onSize={(size) => show({ ...view, ...first, size })}
           />
           {partly && (
-            <Typography variant="caption" color="text.secondary">
+            <Typography variant="caption" sx={{ color: "text.secondary" }}>
               The server lists hosts by name; the other columns sort the hosts of this page.
             </Typography>
           )}
@@ -111,7 +124,7 @@ function NothingFound({ view, onClear }: { view: ListView; onClear: () => void }
   if (view.q === "" && view.token === "") return <EnrolHelp />;
   return (
     <Notice title="No host found" minHeight={320} action={{ label: "Show all hosts", run: onClear }}>
-      {view.q ? `No host's name contains “${view.q}”.` : "This page of the list is empty by now."}
+      {view.q ? `No host’s name contains “${view.q}”.` : "This page of the list is empty by now."}
     </Notice>
   );
 }

@@ -21,13 +21,26 @@ interface Props {
 export function Pager({ page, size, shown, total, onPrevious, onNext, onSize }: Props) {
   const first = page * size + 1;
   return (
-    <Box component="nav" aria-label="Pages of the list" sx={{ display: "flex", flexWrap: "wrap", alignItems: "center", justifyContent: "flex-end", gap: 1, pt: 1, fontSize: "0.8125rem", color: "text.secondary" }}>
+    <Box
+      component="nav"
+      aria-label="Pages of the list"
+      sx={{
+        display: "flex",
+        flexWrap: "wrap",
+        alignItems: "center",
+        justifyContent: "flex-end",
+        gap: 1,
+        pt: 1,
+        fontSize: "0.8125rem",
+        color: "text.secondary",
+      }}
+    >
       Rows
       <Select
         variant="standard"
         disableUnderline
         value={size}
-        onChange={(e) => onSize(Number(e.target.value))}
+        onChange={(e) => onSize(e.target.value)}
         inputProps={{ "aria-label": "Rows on a page" }}
         sx={{ fontSize: "inherit" }}
       >
@@ -38,7 +51,8 @@ export function Pager({ page, size, shown, total, onPrevious, onNext, onSize }: 
         ))}
       </Select>
       <Box component="span" role="status" sx={{ minWidth: 130, textAlign: "right" }}>
-        {shown === 0 ? "none" : `${formatCount(first)}–${formatCount(first + shown - 1)}`} of {formatCount(total)}
+        {shown === 0 ? "none" : `${formatCount(first)}–${formatCount(first + shown - 1)}`} of{" "}
+        {formatCount(total)}
       </Box>
       <IconButton aria-label="Previous page" disabled={!onPrevious} onClick={onPrevious}>
         <LeftIcon />

@@ -19,9 +19,12 @@ describe("the view in the URL", () => {
   it("is empty for the default", () => {
     expect(writeView(standard).toString()).toBe("");
   });
-  it.each(["size=7&sort=colour&dir=up", "page=4", "page=-1&after=", "size=x"])("falls back to the default for %s", (query) => {
-    expect(parse(query)).toEqual(standard);
-  });
+  it.each(["size=7&sort=colour&dir=up", "page=4", "page=-1&after=", "size=x"])(
+    "falls back to the default for %s",
+    (query) => {
+      expect(parse(query)).toEqual(standard);
+    },
+  );
 });
 
 it("turns the order round, and begins with the largest of numbers", () => {
@@ -65,7 +68,13 @@ it("gathers the answers of several queries by host", () => {
   const labels = { host_name: "a", host_id: "1" };
   const values = valuesByHost([
     ["cpu", [{ labels, t: [1], v: [0.5] }]],
-    ["memory", [{ labels, t: [1], v: [0.25] }, { labels: { host_name: "b" }, t: [1], v: [NaN] }]],
+    [
+      "memory",
+      [
+        { labels, t: [1], v: [0.25] },
+        { labels: { host_name: "b" }, t: [1], v: [NaN] },
+      ],
+    ],
     ["load", []],
   ]);
   expect(values.get(hostKey({ hostName: "a", hostId: "1" }))).toEqual({ cpu: 0.5, memory: 0.25 });

@@ -4,7 +4,18 @@ import { timestamp } from "../../lib/proto-json";
 import type { HostRow } from "./useHostList";
 
 /** Columns that the rows can be sorted by. */
-export const SORT_KEYS = ["name", "state", "os", "cpu", "memory", "disk", "load", "uptime", "seen", "version"] as const;
+export const SORT_KEYS = [
+  "name",
+  "state",
+  "os",
+  "cpu",
+  "memory",
+  "disk",
+  "load",
+  "uptime",
+  "seen",
+  "version",
+] as const;
 export type SortKey = (typeof SORT_KEYS)[number];
 
 export const PAGE_SIZES = [25, 50, 100, 250] as const;

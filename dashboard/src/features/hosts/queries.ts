@@ -21,7 +21,8 @@ const realFilesystems: Matcher = {
 export function hostQueries(hostNames: readonly string[]): Record<HostValue, string> {
   const of = [oneOf("host_name", hostNames)];
   const idle = select("system_cpu_time_seconds_total", [...of, oneOf("cpu_mode", ["idle", "iowait"])]);
-  const memory = (...where: Matcher[]) => `sum ${BY} (${select("system_memory_usage_bytes", [...of, ...where])})`;
+  const memory = (...where: Matcher[]) =>
+    `sum ${BY} (${select("system_memory_usage_bytes", [...of, ...where])})`;
   const space = (...where: Matcher[]) =>
     `sum by (host_name, host_id, system_device) (max by (host_name, host_id, system_device, system_filesystem_state) (` +
     `${select("system_filesystem_usage_bytes", [...of, realFilesystems, ...where])}))`;

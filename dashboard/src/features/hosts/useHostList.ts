@@ -62,7 +62,11 @@ export function useTrends(agents: readonly Agent[]) {
     queryKey: ["host-trends", names],
     queryFn: async ({ signal }) => {
       const to = Math.floor(serverNow() / MINUTE) * MINUTE;
-      const series = await api.queryRange(trendQuery(names), { from: to - 30 * MINUTE, to, step: MINUTE }, signal);
+      const series = await api.queryRange(
+        trendQuery(names),
+        { from: to - 30 * MINUTE, to, step: MINUTE },
+        signal,
+      );
       return new Map(series.map((s) => [keyOf(s), s.v]));
     },
     enabled: names.length > 0,
@@ -77,7 +81,9 @@ export function hostKey(agent: Agent): string {
 }
 
 /** Sorts the answers of several queries by host. */
-export function valuesByHost(answers: readonly (readonly [HostValue, readonly SeriesData[]])[]): Map<string, HostValues> {
+export function valuesByHost(
+  answers: readonly (readonly [HostValue, readonly SeriesData[]])[],
+): Map<string, HostValues> {
   const out = new Map<string, HostValues>();
   for (const [value, series] of answers) {
     for (const s of series) {

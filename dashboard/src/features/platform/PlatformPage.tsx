@@ -18,7 +18,12 @@ export function PlatformPage() {
         Platform
       </Typography>
       {status.isError && !status.data ? (
-        <Notice alert title="The state of the platform is not to be had" minHeight={320} action={{ label: "Try again", run: () => void status.refetch() }}>
+        <Notice
+          alert
+          title="The state of the platform could not be loaded"
+          minHeight={320}
+          action={{ label: "Try again", run: () => void status.refetch() }}
+        >
           {messageOf(status.error)}
         </Notice>
       ) : (

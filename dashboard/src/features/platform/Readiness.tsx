@@ -6,7 +6,12 @@ import type { PlatformStatus } from "../../api/schema";
 /** Says whether every part can do its work, and if not, why. */
 export function Readiness({ status }: { status: PlatformStatus | undefined }) {
   if (!status) return <Skeleton variant="rounded" height={46} />;
-  if (status.ready) return <Alert severity="success" variant="outlined">Every part can do its work.</Alert>;
+  if (status.ready)
+    return (
+      <Alert severity="success" variant="outlined">
+        Every part can do its work.
+      </Alert>
+    );
   return (
     <Alert severity="error" variant="outlined">
       Not ready

@@ -20,23 +20,49 @@ export function Tiles({ status, at }: Props) {
   const start = timestamp(status?.startTime);
   const refused = int64(status?.framesRefused);
   const tiles: [string, string, string?][] = [
-    ["Agents connected", `${formatCount(int64(status?.agentsConnected))} of ${formatCount(int64(status?.agents))}`],
-    ["Active series", formatCount(int64(status?.activeSeries)), "with a sample in the last 15 min"],
-    ["Samples a second", rate === undefined ? NO_VALUE : formatShort(rate), `${formatShort(int64(status?.samplesIngested))} since the start`],
+    [
+      "Agents connected",
+      `${formatCount(int64(status?.agentsConnected))} of ${formatCount(int64(status?.agents))}`,
+    ],
+    ["Active series", formatCount(int64(status?.activeSeries)), "in the last 15 min"],
+    [
+      "Samples a second",
+      rate === undefined ? NO_VALUE : formatShort(rate),
+      `${formatShort(int64(status?.samplesIngested))} since the start`,
+    ],
     ["Frames refused", formatCount(refused), "since the start"],
     ["Data on disk", formatValue(int64(status?.dataBytes), "bytes")],
-    ["Running for", start === undefined ? NO_VALUE : formatSeconds(Math.max(0, Math.round((now - start) / 1000))), `version ${status?.version ?? NO_VALUE}`],
+    [
+      "Running for",
+      start === undefined ? NO_VALUE : formatSeconds(Math.max(0, Math.round((now - start) / 1000))),
+      `version ${status?.version ?? NO_VALUE}`,
+    ],
   ];
   return (
-    <Box component="dl" sx={{ m: 0, display: "grid", gap: 1.5, gridTemplateColumns: "repeat(auto-fit, minmax(170px, 1fr))" }}>
+    <Box
+      component="dl"
+      sx={{ m: 0, display: "grid", gap: 1.5, gridTemplateColumns: "repeat(auto-fit, minmax(170px, 1fr))" }}
+    >
       {tiles.map(([name, value, note]) => (
-        <Box key={name} sx={{ p: 1.5, bgcolor: "background.paper", border: 1, borderColor: "divider", borderRadius: 1 }}>
+        <Box
+          key={name}
+          sx={{ p: 1.5, bgcolor: "background.paper", border: 1, borderColor: "divider", borderRadius: 1 }}
+        >
           <Box component="dt" sx={{ fontSize: "0.75rem", color: "text.secondary" }}>
             {name}
           </Box>
           <Box component="dd" sx={{ m: 0, fontSize: "1.25rem", fontWeight: 600, letterSpacing: "-0.01em" }}>
             {status ? value : <Skeleton width={80} />}
-            <Box component="span" sx={{ display: "block", fontSize: "0.75rem", fontWeight: 400, color: "text.secondary", minHeight: 18 }}>
+            <Box
+              component="span"
+              sx={{
+                display: "block",
+                fontSize: "0.75rem",
+                fontWeight: 400,
+                color: "text.secondary",
+                minHeight: 18,
+              }}
+            >
               {status && note}
             </Box>
           </Box>

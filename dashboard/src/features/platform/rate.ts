@@ -10,6 +10,6 @@ export interface Reading {
  * cannot be said: the first, the same, or one of another run of the server.
  */
 export function perSecond(before: Reading | undefined, now: Reading): number | undefined {
-  if (!before || before.start !== now.start || now.at <= before.at || now.count < before.count) return undefined;
+  if (before?.start !== now.start || now.at <= before.at || now.count < before.count) return undefined;
   return ((now.count - before.count) * 1000) / (now.at - before.at);
 }
