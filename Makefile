@@ -3,7 +3,7 @@
 # which it installs itself as root.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build run test generate lint fmt dev bench chaos lint-dashboard test-go test-race test-e2e test-dashboard test-browser check-generated check-cross baseline clean
+.PHONY: help build run test generate lint fmt dev bench chaos compare lint-dashboard test-go test-race test-e2e test-dashboard test-browser check-generated check-cross baseline clean
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
@@ -119,6 +119,11 @@ bench: build ## what it costs, with peers in the same run (see docs/benchmarks.m
 chaos: build ## kills under load, for longer than `make test` does; ESMON_CHAOS_KILLS=N
 	ESMON_BIN=$(CURDIR)/bin/esmon ESMON_AGENT_BIN=$(CURDIR)/bin/esmon-agent ESMON_CHAOS_KILLS=$${ESMON_CHAOS_KILLS:-25} \
 		go test -timeout 60m -count=1 -v -run TestKill ./services/e2e/...
+
+compare: build ## ten minutes beside a real Prometheus and node_exporter, under load
+	.tools/install-packages prometheus prometheus-node-exporter
+	ESMON_BIN=$(CURDIR)/bin/esmon ESMON_AGENT_BIN=$(CURDIR)/bin/esmon-agent ESMON_COMPARE_SECONDS=$${ESMON_COMPARE_SECONDS:-600} \
+		go test -timeout 60m -count=1 -v -run TestAgreesWithNodeExporter ./services/e2e/...
 
 clean: ## remove what was built, not the data
 	rm -rf bin .cache dashboard/dist dashboard/node_modules .tools/node_modules

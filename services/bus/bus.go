@@ -15,8 +15,9 @@ import (
 // is why Publish returns no offset (a broker's confirm carries none) and why a
 // reader's position is kept by the reader.
 //
-// Offsets in a partition grow by one a record from the log's first record on,
-// and never start again within the life of a log ID.
+// Offsets in a partition begin with 1, grow by one a record, and never start
+// again within the life of a log ID. So a reader that wants to begin with 1 and
+// cannot knows that records are gone.
 type Log interface {
 	// ID is random, made with the log. A position of another ID means nothing
 	// here.
@@ -27,16 +28,18 @@ type Log interface {
 	// keep record after it returns. Calls may run at the same time; their order
 	// among each other is not defined. An error means the record may or may not
 	// be in the log: publishing it again must be harmless.
-	// ErrFull says that readers must catch up first.
+	// ErrFull says that storage must catch up first: what it has not stored yet is
+	// nearly all that the log may hold. The record is surely not in the log then.
 	Publish(ctx context.Context, partition int, record []byte) error
 	// Read opens a reader at the offset. If the record there is gone already
 	// (or was never there: beyond next), the error is a *GapError.
 	Read(ctx context.Context, partition int, from int64) (Reader, error)
 	// Bounds returns what the partition holds.
 	Bounds(ctx context.Context, partition int) (Bounds, error)
-	// Release says that everything before the offset is stored for good: the
-	// embedded log may delete it (a broker follows its own retention and ignores
-	// it). Until the first Release nothing is deleted.
+	// Release says that everything before the offset is stored for good. The
+	// embedded log deletes it, and deletes nothing before. A broker follows its own
+	// retention; to it this only says how much is not stored yet, which it may also
+	// learn from where positions are kept, because storage may be another process.
 	Release(ctx context.Context, partition int, before int64) error
 }
 
@@ -59,9 +62,9 @@ type Record struct {
 
 // Bounds are the limits of a partition.
 type Bounds struct {
-	First, Next int64 // oldest offset kept; offset the next record gets
-	Bytes       int64 // size of what is kept
-	Oldest      time.Time
+	First, Next int64     // oldest offset kept; offset the next record gets
+	Bytes       int64     // size of what is kept; 0 where the log cannot tell
+	Oldest      time.Time // when the record at First was published; zero if there is none
 }
 
 // Position is a place in a log: everything before Offset was read.

@@ -19,6 +19,7 @@ import (
 // call is one system call on the ingest log's files, as strace saw it.
 type call struct {
 	name       string
+	file       string
 	begin, end time.Time
 }
 
@@ -125,9 +126,9 @@ func readTrace(t *testing.T, path string) []call {
 		line := lines.Text()
 		if m := whole.FindStringSubmatch(line); m != nil && isLog(m[4]) && !strings.HasPrefix(m[5], "-") {
 			begin := seconds(t, m[2])
-			calls = append(calls, call{m[3], begin, begin.Add(duration(t, m[6]))})
+			calls = append(calls, call{m[3], m[4], begin, begin.Add(duration(t, m[6]))})
 		} else if m := begun.FindStringSubmatch(line); m != nil && isLog(m[4]) {
-			open[m[1]] = call{name: m[3], begin: seconds(t, m[2])}
+			open[m[1]] = call{name: m[3], file: m[4], begin: seconds(t, m[2])}
 		} else if m := resumed.FindStringSubmatch(line); m != nil && open[m[1]].name == m[3] {
 			c := open[m[1]]
 			delete(open, m[1])
@@ -161,8 +162,8 @@ func duration(t *testing.T, text string) time.Duration {
 	return time.Duration(s)*time.Second + time.Duration(us)*time.Microsecond
 }
 
-// syncedBetween tells whether within the span a write was followed by a sync
-// that began after the write had ended and ended before the span does.
+// syncedBetween tells whether within the span a write was followed by a sync of
+// the same file that began after the write had ended and ended before the span does.
 func syncedBetween(calls []call, from, to time.Time) bool {
 	const tick = time.Microsecond // strace's clock is cut to microseconds
 	for _, w := range calls {
@@ -172,7 +173,7 @@ func syncedBetween(calls []call, from, to time.Time) bool {
 		}
 		for _, s := range calls {
 			isSync := s.name == "fsync" || s.name == "fdatasync"
-			if isSync && !s.begin.Add(tick).Before(w.end) && !s.end.After(to.Add(tick)) {
+			if isSync && s.file == w.file && !s.begin.Add(tick).Before(w.end) && !s.end.After(to.Add(tick)) {
 				return true
 			}
 		}

@@ -66,9 +66,11 @@ func newRemoteWriter(rec *Recording, host string, row int) *remoteWriter {
 // run sends moments until ctx ends, each after the answer to the one before. A
 // paced sender waits for its time.
 func (w *remoteWriter) run(ctx context.Context, client *http.Client, address string, cfg Config, c *counters) {
+	last := int64(0)
 	for ctx.Err() == nil {
 		began := time.Now()
-		switch err := w.post(ctx, client, address, began.UnixMilli()); {
+		last = max(began.UnixMilli(), last+1) // a time twice would be refused
+		switch err := w.post(ctx, client, address, last); {
 		case ctx.Err() != nil:
 			return
 		case err != nil:

@@ -20,7 +20,7 @@ func emptyLog(t *testing.T, s *Storage) {
 		t.Errorf("id %q, %d partitions", l.ID(), l.Partitions())
 	}
 	b := bounds(t, l)
-	if b.First != b.Next || b.Bytes != 0 {
+	if b.First != 1 || b.Next != 1 || b.Bytes != 0 || !b.Oldest.IsZero() {
 		t.Errorf("bounds %+v", b)
 	}
 	nothing(t, reader(t, l, b.Next))
@@ -31,7 +31,7 @@ func offsets(t *testing.T, s *Storage) {
 	before := time.Now().Add(-time.Minute)
 	publishN(t, l, 0, 5)
 	b := bounds(t, l)
-	if b.Next-b.First != 5 || b.Bytes <= 0 || b.Oldest.Before(before) || b.Oldest.After(time.Now().Add(time.Minute)) {
+	if b.First != 1 || b.Next != 6 || s.Releases && b.Bytes <= 0 || b.Oldest.Before(before) || b.Oldest.After(time.Now().Add(time.Minute)) {
 		t.Errorf("bounds %+v", b)
 	}
 	r := reader(t, l, b.First)
