@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
-
 	"os"
 	"path/filepath"
 	"time"
@@ -70,14 +70,25 @@ func (a *App) build(ctx context.Context) error {
 // it for this process.
 func (a *App) takeDirectory() error {
 	if err := os.MkdirAll(a.cfg.DataDir, 0o700); err != nil {
-		return fmt.Errorf("make the data directory: %w", err)
+		return explainDirectory(fmt.Errorf("make the data directory: %w", err))
 	}
 	lock, err := lockDir(a.cfg.DataDir)
 	if err != nil {
-		return err
+		return explainDirectory(err)
 	}
 	a.onClose(lock.release)
 	return nil
+}
+
+// explainDirectory adds what to do to an error that the data directory gave.
+func explainDirectory(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%w; run this as the user that owns the directory, or name another with --data-dir (setting data_dir)", err)
+	case errors.Is(err, errLocked):
+		return err
+	}
+	return fmt.Errorf("%w; name another with --data-dir (setting data_dir)", err)
 }
 
 func (a *App) path(name string) string { return filepath.Join(a.cfg.DataDir, name) }
@@ -98,8 +109,12 @@ func (a *App) Run(ctx context.Context) error {
 	if err := writeEndpoints(a.cfg.DataDir, a.endpoints); err != nil {
 		return errors.Join(err, a.Close())
 	}
-	err := runGroup(ctx, a.parts, a.cfg.StopTimeout, a.log)
-	return errors.Join(err, removeEndpoints(a.cfg.DataDir), a.Close())
+	a.log.Info("the server runs", "version", a.cfg.Version, "data_dir", a.cfg.DataDir, "http", a.endpoints.HTTP, "grpc", a.endpoints.GRPC)
+	err := errors.Join(runGroup(ctx, a.parts, a.cfg.StopTimeout, a.log), removeEndpoints(a.cfg.DataDir), a.Close())
+	if err == nil {
+		a.log.Info("the server has stopped")
+	}
+	return err
 }
 
 // Close closes what is open. Parts must not run.

@@ -135,7 +135,11 @@ func (a *App) buildControlSocket(ctx context.Context, s services) error {
 		return err
 	}
 	server := newLocalServer(a.cfg.DataDir, l, s, a.log)
-	a.onClose(func() error { server.grpc.Stop(); return nil })
+	a.onClose(func() error {
+		server.grpc.Stop()
+		_ = l.Close() // Run has closed it, if it ran
+		return removeControl(a.cfg.DataDir)
+	})
 	a.add("control socket", server.Run)
 	return nil
 }

@@ -160,8 +160,12 @@ func (c *TLSConfig) Validate() error {
 
 // Validate returns every mistake in the settings.
 func (c *GRPCConfig) Validate() error {
-	if _, _, err := net.SplitHostPort(c.Address); err != nil {
+	_, port, err := net.SplitHostPort(c.Address)
+	if err != nil {
 		return fmt.Errorf("address: %q is no address; write host:port, such as 127.0.0.1:8443 or :8443", c.Address)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return fmt.Errorf("address: %q is no port; write a number up to 65535, or 0 for a free one", port)
 	}
 	return nil
 }

@@ -41,8 +41,10 @@ func runGroup(ctx context.Context, parts []part, limit time.Duration, log *slog.
 	var cause error
 	select {
 	case <-ctx.Done():
+		log.Info("told to stop, draining")
 	case r := <-g.failed:
 		cause = r.failure()
+		log.Info("stopping, because a part ended", "part", r.name)
 	}
 	return errors.Join(cause, g.stop())
 }

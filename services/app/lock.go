@@ -46,8 +46,19 @@ func lockError(dir string, f *os.File, err error) error {
 	if n, _ := f.ReadAt(b, 0); n > 0 { // without a number the message is still right
 		holder = "process " + strings.TrimSpace(string(b[:n]))
 	}
-	return fmt.Errorf("%s already runs a server on the data directory %s; stop it first, or give this one another directory with --data-dir", holder, abs)
+	return &heldError{holder: holder, dir: abs}
 }
+
+// heldError says that another server has the directory. It is errLocked.
+type heldError struct{ holder, dir string }
+
+// Error says who has it and what to do.
+func (e *heldError) Error() string {
+	return fmt.Sprintf("%s already runs a server on the data directory %s; stop it first, or give this one another directory with --data-dir", e.holder, e.dir)
+}
+
+// Is tells that this is errLocked in more words.
+func (*heldError) Is(target error) bool { return target == errLocked }
 
 func (l *dirLock) writePID() error {
 	if err := l.file.Truncate(0); err != nil {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -142,7 +143,7 @@ func tagAgent(ctx context.Context, p *Program, client agentsv1.AgentsServiceClie
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(p.Stdout, "%s\n", tagText(updated.GetAgent().GetTags()))
+	_, err = fmt.Fprintln(p.Stdout, cmp.Or(tagText(updated.GetAgent().GetTags()), "no tags"))
 	return err
 }
 

@@ -2,21 +2,18 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
-	grpcstatus "google.golang.org/grpc/status"
 
-	enrolv1 "github.com/esolutions/esmon/gen/go/esmon/enrol/v1"
 	"github.com/esolutions/esmon/services/app"
 	"github.com/esolutions/esmon/services/cli/restconn"
 )
-
-// statusOf is the status that errors from gRPC carry.
-type statusOf = grpcstatus.Status
 
 // callTimeout bounds a command that asks the server for something; queries have
 // the server's own, shorter limit.
@@ -27,11 +24,12 @@ type connection struct {
 	program *Program
 	dataDir string
 	server  string
+	timeout time.Duration
 }
 
 // connectionFlags adds the flags that say where the server is.
 func connectionFlags(cmd *cobra.Command, p *Program) *connection {
-	c := &connection{program: p}
+	c := &connection{program: p, timeout: callTimeout}
 	f := cmd.Flags()
 	f.StringVar(&c.dataDir, "data-dir", p.env("ESMON_DATA_DIR", "./data"), "data directory of the server on this host ($ESMON_DATA_DIR)")
 	f.StringVar(&c.server, "server", p.env("ESMON_SERVER", ""), "URL of a server elsewhere, such as http://localhost:8080 ($ESMON_SERVER, with the token in $ESMON_TOKEN)")
@@ -50,8 +48,16 @@ func (p *Program) env(name, otherwise string) string {
 
 // do calls f with a connection to the server.
 func (c *connection) do(ctx context.Context, f func(context.Context, grpc.ClientConnInterface) error) error {
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("the server did not answer within %s", c.timeout))
 	defer cancel()
+	err := c.call(ctx, f)
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func (c *connection) call(ctx context.Context, f func(context.Context, grpc.ClientConnInterface) error) error {
 	if c.server != "" {
 		conn, err := restconn.New(c.server, c.program.env("ESMON_TOKEN", ""), &http.Client{})
 		if err != nil {
@@ -65,16 +71,4 @@ func (c *connection) do(ctx context.Context, f func(context.Context, grpc.Client
 	}
 	defer func() { _ = conn.Close() }() // the answer is in
 	return f(ctx, conn)
-}
-
-// createToken makes an enrolment token for a simulated fleet.
-func (c *connection) createToken(ctx context.Context, uses int) (secret string, err error) {
-	err = c.do(ctx, func(ctx context.Context, conn grpc.ClientConnInterface) error {
-		res, err := enrolv1.NewTokenServiceClient(conn).CreateToken(ctx, &enrolv1.CreateTokenRequest{
-			Uses: uint32(min(max(uses, 1), 1<<31)), TtlSeconds: 3600, Description: "simulated fleet", //nolint:gosec // bounded
-		})
-		secret = res.GetSecret()
-		return err
-	})
-	return secret, err
 }

@@ -11,9 +11,10 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
 
 	"github.com/esolutions/esmon/services/fault"
-	"github.com/esolutions/esmon/services/fleetsim"
 )
 
 // Exit codes.
@@ -47,7 +48,11 @@ func Main(ctx context.Context, p Program) int {
 	if err == nil {
 		return exitOK
 	}
-	for line := range strings.Lines(message(err) + "\n") {
+	text := message(err)
+	if interrupted(ctx, err) {
+		text = "interrupted"
+	}
+	for line := range strings.Lines(text + "\n") {
 		_, _ = fmt.Fprintf(p.Stderr, "esmon: %s", line) // there is nowhere else to tell
 	}
 	if _, ok := errors.AsType[*usageError](err); ok {
@@ -72,11 +77,16 @@ func usage(format string, args ...any) error { return &usageError{fmt.Errorf(for
 func message(err error) string {
 	if e, ok := errors.AsType[interface {
 		error
-		GRPCStatus() *statusOf
+		GRPCStatus() *grpcstatus.Status
 	}](err); ok {
 		return fault.FromGRPC(e).Message
 	}
 	return err.Error()
+}
+
+// interrupted tells whether the command failed because it was told to end.
+func interrupted(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, context.Canceled) || grpcstatus.Code(err) == codes.Canceled)
 }
 
 // command returns the tree of commands.
@@ -87,9 +97,12 @@ func command(p *Program) *cobra.Command {
 		Long:          "esmon keeps the metrics of fleets of hosts, answers questions about them in PromQL\nand shows them on a dashboard. `esmon serve` runs it; the other commands ask a running one.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
+		Version:       p.Version,
 		Args:          noArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetVersionTemplate(p.versionText())
+	root.SetHelpCommand(helpCommand())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%w; `%s --help` lists the flags", err, cmd.CommandPath())
 	})
@@ -98,14 +111,21 @@ func command(p *Program) *cobra.Command {
 	return root
 }
 
-// benchCommand returns the commands that measure and test a running server.
-func benchCommand(p *Program) *cobra.Command {
-	bench := group("bench", "Measure a running server")
-	bench.AddCommand(fleetsim.Command(func(ctx context.Context, dataDir string, uses int) (string, error) {
-		c := &connection{program: p, dataDir: dataDir}
-		return c.createToken(ctx, uses)
-	}))
-	return bench
+// helpCommand is `esmon help`, which refuses what is no command.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usage("`%s` is no command; `esmon help` lists them", strings.Join(append([]string{"esmon"}, args...), " "))
+			}
+			about.InitDefaultHelpFlag()
+			about.InitDefaultVersionFlag()
+			return about.Help()
+		},
+	}
 }
 
 // group returns a command that only holds others.
@@ -114,10 +134,17 @@ func group(use, short string) *cobra.Command {
 }
 
 func noArgs(cmd *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usage("%q is no command of `%s`; `%s --help` lists what there is", args[0], cmd.CommandPath(), cmd.CommandPath())
+	switch {
+	case len(args) == 0:
+		return nil
+	case !cmd.HasSubCommands():
+		return usage("%q is too much: `%s` takes flags only; `%s --help` lists them", args[0], cmd.CommandPath(), cmd.CommandPath())
 	}
-	return nil
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return usage("%q is no command of `%s`; did you mean `%s %s`?", args[0], cmd.CommandPath(), cmd.CommandPath(), near[0])
+	}
+	return usage("%q is no command of `%s`; `%s --help` lists what there is", args[0], cmd.CommandPath(), cmd.CommandPath())
 }
 
 // oneArg asks for exactly one argument, named in messages.

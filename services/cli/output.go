@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bytes"
 	"encoding/csv"
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -44,37 +46,60 @@ func (*format) Type() string { return "format" }
 func (f *format) print(w io.Writer, m proto.Message, tabulate func() *table) error {
 	switch *f {
 	case "json":
-		b, err := protojson.MarshalOptions{Multiline: true, EmitUnpopulated: true}.Marshal(m)
-		if err != nil {
-			return fmt.Errorf("encode the answer: %w", err)
-		}
-		_, err = fmt.Fprintf(w, "%s\n", b)
-		return err
+		return printJSON(w, m)
 	case "csv":
 		return tabulate().csv(w)
 	}
 	return tabulate().text(w)
 }
 
+func printJSON(w io.Writer, m proto.Message) error {
+	b, err := protojson.MarshalOptions{EmitUnpopulated: true}.Marshal(m)
+	if err != nil {
+		return fmt.Errorf("encode the answer: %w", err)
+	}
+	// protojson varies its white space from build to build, on purpose.
+	var out bytes.Buffer
+	if err := json.Indent(&out, b, "", "  "); err != nil {
+		return fmt.Errorf("indent the answer: %w", err)
+	}
+	_, err = fmt.Fprintln(w, out.String())
+	return err
+}
+
 // table is rows under a header.
-type table struct{ rows [][]string }
+type table struct {
+	rows [][]string
+	// verbatim is a header that is data, labels' names, so that CSV keeps its case.
+	verbatim bool
+}
 
 func newTable(header ...string) *table { return &table{rows: [][]string{header}} }
 
 func (t *table) row(cells ...string) { t.rows = append(t.rows, cells) }
 
 func (t *table) text(w io.Writer) error {
-	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var out bytes.Buffer
+	tw := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	for _, r := range t.rows {
 		for i, cell := range r {
 			// Text of senders must neither break the table nor steer the terminal.
 			r[i] = strings.Map(printable, cell)
 		}
-		if _, err := fmt.Fprintln(tw, strings.TrimRight(strings.Join(r, "\t"), "\t")); err != nil {
+		if _, err := fmt.Fprintln(tw, strings.Join(r, "\t")); err != nil {
 			return err
 		}
 	}
-	return tw.Flush()
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	for line := range strings.Lines(out.String()) {
+		// An empty last cell leaves the space before it.
+		if _, err := fmt.Fprintln(w, strings.TrimRight(line, " \n")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func printable(r rune) rune {
@@ -87,7 +112,7 @@ func printable(r rune) rune {
 func (t *table) csv(w io.Writer) error {
 	cw := csv.NewWriter(w)
 	for i, r := range t.rows {
-		if i == 0 {
+		if i == 0 && !t.verbatim {
 			for j := range r {
 				r[j] = strings.ToLower(strings.ReplaceAll(r[j], " ", "_"))
 			}

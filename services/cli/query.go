@@ -39,6 +39,9 @@ func queryCommand(p *Program) *cobra.Command {
 	}
 	c := connectionFlags(cmd, p)
 	spec.format = formatFlag(cmd)
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("%w; `%s --help` lists the flags; an expression that begins with - goes behind --", err, cmd.CommandPath())
+	})
 	cmd.Flags().StringVar(&spec.at, "time", "", "evaluate at this time, or end the range there: RFC 3339 or Unix seconds; now, if left out")
 	span := durationFlag(cmd, "range", 0, "evaluate over this time: 1h, 7d")
 	step := durationFlag(cmd, "step", 0, "time between the values of a range; a 250th of it, if left out")
@@ -56,6 +59,9 @@ func queryCommand(p *Program) *cobra.Command {
 
 // complete checks the flags and fills in what was left out.
 func (q *querySpec) complete() error {
+	if strings.TrimSpace(q.expr) == "" {
+		return usage("the expression is empty; write one in PromQL, such as 'system_uptime_seconds'")
+	}
 	q.evaluated = q.now
 	if q.at != "" {
 		t, err := parseTime(q.at)
@@ -144,6 +150,7 @@ func wide(series []*queryv1.Series) *table {
 	}
 	names := slices.Sorted(maps.Keys(seen))
 	t := newTable(append([]string{"time", "value"}, names...)...)
+	t.verbatim = true
 	for _, s := range series {
 		for _, x := range s.GetSamples() {
 			row := []string{sampleTime(x), number(x.GetValue())}

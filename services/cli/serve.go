@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -36,8 +37,10 @@ func serveCommand(p *Program) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&file, "config", p.env("ESMON_CONFIG", ""), "configuration file, YAML ($ESMON_CONFIG)")
 	f.BoolVar(&checkOnly, "check-config", false, "say every mistake in the configuration and end; 0 if there is none")
+	defaults := defaultTexts()
 	for _, s := range serveFlags {
 		f.String(s.flag, "", s.help)
+		f.Lookup(s.flag).DefValue = defaults[s.setting] // for the help; left out, it overrides nothing
 	}
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := p.loadConfig(cmd, file)
@@ -71,14 +74,40 @@ func (p *Program) loadConfig(cmd *cobra.Command, file string) (app.Config, error
 		}
 	}
 	s.Validate()
-	return cfg, s.Err()
+	return cfg, configError(s.Err())
+}
+
+// configError makes a mistake in a flag one of the command line.
+func configError(err error) error {
+	problems, _ := errors.AsType[settings.Problems](err)
+	for _, p := range problems {
+		if strings.HasPrefix(p.Place.Source, "flag --") {
+			return &usageError{err}
+		}
+	}
+	return err
+}
+
+// defaultTexts returns the defaults as they are written in a file.
+func defaultTexts() map[string]string {
+	cfg, texts := app.DefaultConfig(), map[string]string{}
+	for _, d := range settings.New(&cfg).Describe() {
+		texts[d.Path] = strings.Trim(d.Value, "[]")
+	}
+	return texts
 }
 
 func (p *Program) serve(cmd *cobra.Command, cfg app.Config) error {
 	cfg.Version = p.Version
 	log := newLogger(p.Stderr, cfg.Log)
 	a, err := app.Build(cmd.Context(), cfg, log)
-	if err != nil {
+	switch {
+	case err != nil && cmd.Context().Err() != nil:
+		// What fails then, in whatever words, fails because of that.
+		log.Info("told to stop before the start was complete")
+		log.Debug("what was cut off", "error", err)
+		return nil
+	case err != nil:
 		return err
 	}
 	if err := p.greet(cfg, a.Endpoints()); err != nil {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc"
@@ -53,10 +54,26 @@ func statusTable(s *statusv1.GetStatusResponse) *table {
 	add("frames refused", "%d", s.GetFramesRefused())
 	add("data on disk", "%s", size(s.GetDataBytes()))
 	for _, x := range s.GetPartitions() {
-		add(fmt.Sprintf("ingest log %d", x.GetPartition()), "records %d to %d, in memory to %d, in the database to %d, %s, lag %d ms",
-			x.GetFirstOffset(), x.GetNextOffset(), x.GetHeadOffset(), x.GetCommittedOffset(), size(x.GetBytes()), x.GetLagMs())
+		add(fmt.Sprintf("ingest log %d", x.GetPartition()), "%s", partitionText(x))
 	}
 	return t
+}
+
+// partitionText says what the ingest log holds and how far it was read and stored.
+// Offsets of the contract are those of the record that comes next.
+func partitionText(x *statusv1.Partition) string {
+	if x.GetFirstOffset() >= x.GetNextOffset() {
+		return "empty, " + upTo("stored", x.GetCommittedOffset())
+	}
+	return fmt.Sprintf("records %d to %d, %s; %s, %s, lag %s", x.GetFirstOffset(), x.GetNextOffset()-1, size(x.GetBytes()),
+		upTo("read", x.GetHeadOffset()), upTo("stored", x.GetCommittedOffset()), time.Duration(x.GetLagMs())*time.Millisecond)
+}
+
+func upTo(done string, next int64) string {
+	if next <= 1 {
+		return "nothing " + done + " yet"
+	}
+	return fmt.Sprintf("%s up to %d", done, next-1)
 }
 
 // size prints bytes with the unit that gives up to four digits.
@@ -79,8 +96,12 @@ func versionCommand(p *Program) *cobra.Command {
 		Short: "Print the version",
 		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(p.Stdout, "esmon %s (%s, %s/%s)\n", p.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprint(p.Stdout, p.versionText())
 			return err
 		},
 	}
+}
+
+func (p *Program) versionText() string {
+	return fmt.Sprintf("esmon %s (%s, %s/%s)\n", p.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }

@@ -2,7 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -27,17 +29,15 @@ func tokenCreate(p *Program) *cobra.Command {
 		Args:  noArgs,
 	}
 	c := connectionFlags(cmd, p)
-	cmd.Flags().Uint32Var(&req.Uses, "uses", 1, "how many agents may enrol with it")
+	uses := countValue(1)
+	cmd.Flags().Var(&uses, "uses", "how many agents may enrol with it")
 	ttl := durationFlag(cmd, "ttl", time.Hour, "how long it is valid: 30m, 24h, 7d")
 	cmd.Flags().StringVar(&req.Description, "description", "", "what it is for")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		if req.Uses == 0 {
-			return usage("--uses: 0 is too few; write 1 or more")
-		}
 		if *ttl < time.Second {
 			return usage("--ttl: %s is too short; write 1s or more", *ttl)
 		}
-		req.TtlSeconds = int64(*ttl / time.Second)
+		req.Uses, req.TtlSeconds = uint32(uses), int64(*ttl/time.Second)
 		return c.do(cmd.Context(), func(ctx context.Context, conn grpc.ClientConnInterface) error {
 			res, err := enrolv1.NewTokenServiceClient(conn).CreateToken(ctx, req)
 			if err != nil {
@@ -92,6 +92,25 @@ func tokenRevoke(p *Program) *cobra.Command {
 	return cmd
 }
 
+// countValue is a flag that takes a number of things.
+type countValue uint32
+
+// Set reads the flag's text.
+func (c *countValue) Set(text string) error {
+	n, err := strconv.ParseUint(text, 10, 32)
+	if err != nil || n == 0 {
+		return errors.New("write a whole number, 1 or more")
+	}
+	*c = countValue(n)
+	return nil
+}
+
+// String returns the number.
+func (c *countValue) String() string { return strconv.FormatUint(uint64(*c), 10) }
+
+// Type names the value in help.
+func (*countValue) Type() string { return "number" }
+
 // durationValue is a flag that takes days and weeks too, as the configuration does.
 type durationValue time.Duration
 
@@ -99,7 +118,7 @@ type durationValue time.Duration
 func (d *durationValue) Set(text string) error {
 	v, err := settings.ParseDuration(text)
 	if err != nil {
-		return fmt.Errorf("read the duration: %w", err)
+		return err
 	}
 	*d = durationValue(v)
 	return nil

@@ -44,6 +44,10 @@ func split(err error) []error {
 func (s *Set) invalid(path, text string) {
 	p := Problem{Field: path, Message: text}
 	key, message, _ := strings.Cut(text, ": ")
+	if s.hasSection(join(path, key)) {
+		s.invalid(join(path, key), message) // what the section around said of the one within
+		return
+	}
 	if l := s.leaf(join(path, key)); l != nil {
 		p = Problem{Place: l.from, Field: l.path, Message: message}
 	}

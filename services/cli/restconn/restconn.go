@@ -43,10 +43,7 @@ var _ grpc.ClientConnInterface = (*Conn)(nil)
 // http://localhost:8080. The token may be empty.
 func New(server, token string, client *http.Client) (*Conn, error) {
 	u, err := url.Parse(server)
-	if err != nil {
-		return nil, fmt.Errorf("server %q is no URL: %w", server, err)
-	}
-	if u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return nil, fmt.Errorf("server %q is no URL; write one such as http://localhost:8080", server)
 	}
 	return &Conn{base: u, token: token, client: client}, nil
@@ -84,7 +81,7 @@ func (c *Conn) Invoke(ctx context.Context, method string, args, reply any, _ ...
 		return c.failure(res, body)
 	}
 	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(body, out); err != nil {
-		return status.Errorf(codes.Unavailable, "%s did not answer as an esmon server does: %v", c.base.Host, err)
+		return status.Errorf(codes.Unavailable, "%s did not answer as an esmon server does; is the URL right?", c.base.Host)
 	}
 	return nil
 }
