@@ -6,9 +6,9 @@ import { Notice } from "../components/Notice";
 export function NotFoundPage() {
   const { pathname } = useLocation();
   return (
-    <Notice title="There is no such page" minHeight="60vh">
+    <Notice page title="There is no such page" minHeight="60vh">
       Nothing is at <code>{pathname}</code>.{" "}
-      <Link component={RouterLink} to="/hosts">
+      <Link component={RouterLink} to="/hosts" underline="always">
         Go to the hosts
       </Link>
     </Notice>

@@ -7,6 +7,7 @@ export function PageError() {
   const error = useRouteError();
   return (
     <Notice
+      page
       alert
       minHeight="60vh"
       title="This page failed"

@@ -10,12 +10,14 @@ interface Props {
   action?: { label: string; run: () => void };
   /** Told to screen readers at once. */
   alert?: boolean;
+  /** It stands for the whole page: its title is the page's. */
+  page?: boolean;
   /** Height that the content it stands for would have. */
   minHeight?: number | string;
 }
 
 /** Stands where content would be: nothing there, or nothing to be had. */
-export function Notice({ title, children, action, alert = false, minHeight = 160 }: Props) {
+export function Notice({ title, children, action, alert = false, page = false, minHeight = 160 }: Props) {
   return (
     <Box
       role={alert ? "alert" : "status"}
@@ -30,11 +32,16 @@ export function Notice({ title, children, action, alert = false, minHeight = 160
         textAlign: "center",
       }}
     >
-      <Typography component="p" sx={{ fontWeight: 600, color: alert ? "error.main" : "text.primary" }}>
+      <Typography
+        component={page ? "h1" : "p"}
+        sx={{ fontWeight: 600, color: alert ? "error.main" : "text.primary" }}
+      >
         {title}
       </Typography>
       {children !== undefined && (
-        <Box sx={{ color: "text.secondary", maxWidth: 620, fontSize: "0.8125rem" }}>{children}</Box>
+        <Box sx={{ color: "text.secondary", maxWidth: "min(620px, 100%)", fontSize: "0.8125rem" }}>
+          {children}
+        </Box>
       )}
       {action && (
         <Button variant="outlined" onClick={action.run}>

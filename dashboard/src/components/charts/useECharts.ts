@@ -1,6 +1,9 @@
 import { useEffect, useRef, useState, type RefObject } from "react";
 import type { Chart, ChartOption } from "./engine";
 
+/** How long to wait before the library is asked for again. */
+const LOAD_AGAIN_MS = 5_000;
+
 /**
  * Draws the option into the element, again whenever it changes. The library is
  * loaded with the first chart. An option of undefined draws nothing yet.
@@ -15,14 +18,25 @@ export function useECharts(element: RefObject<HTMLElement | null>, option: Chart
     let ended = false;
     let made: Chart | undefined;
     const observer = new ResizeObserver(() => made?.resize());
-    void import("./engine").then(({ init }) => {
-      if (ended) return;
-      made = init(target, undefined, { renderer: "canvas" });
-      observer.observe(target);
-      setChart(made);
-    });
+    let again: ReturnType<typeof setTimeout> | undefined;
+    const load = () => {
+      import("./engine").then(
+        ({ init }) => {
+          if (ended) return;
+          made = init(target, undefined, { renderer: "canvas" });
+          observer.observe(target);
+          setChart(made);
+        },
+        () => {
+          // The server is away; the page says so elsewhere.
+          if (!ended) again = setTimeout(load, LOAD_AGAIN_MS);
+        },
+      );
+    };
+    load();
     return () => {
       ended = true;
+      clearTimeout(again);
       observer.disconnect();
       made?.dispose();
       setChart(undefined);

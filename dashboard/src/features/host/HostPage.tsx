@@ -32,6 +32,7 @@ export function HostPage() {
     const missing = agent.error instanceof ApiError && agent.error.kind === "not_found";
     return (
       <Notice
+        page
         alert
         minHeight="60vh"
         title={missing ? "There is no such host" : "The host could not be loaded"}

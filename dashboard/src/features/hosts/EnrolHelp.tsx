@@ -9,6 +9,7 @@ export function EnrolHelp() {
       here by itself, within seconds.
       <Box
         component="pre"
+        tabIndex={0}
         sx={{
           mt: 1.5,
           p: 1.5,
