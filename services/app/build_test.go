@@ -58,7 +58,9 @@ func TestAStartThatFailsReleasesEverything(t *testing.T) {
 			[]string{"es_ingest.db"},
 		},
 		"keys": {
-			func(t *testing.T, cfg *Config) { write(t, filepath.Join(cfg.DataDir, "pki", "ca.crt"), "no certificate") },
+			func(t *testing.T, cfg *Config) {
+				write(t, filepath.Join(cfg.DataDir, "pki", "ca.crt"), "no certificate")
+			},
 			[]string{"pki"},
 		},
 		"HTTP address": {
@@ -162,7 +164,7 @@ func TestDataDirectoryOfSomebodyElse(t *testing.T) {
 		t.Skip("root may write everywhere")
 	}
 	cfg := testConfig(t)
-	if err := os.Chmod(cfg.DataDir, 0o500); err != nil { //nolint:gosec // a directory needs the x
+	if err := os.Chmod(cfg.DataDir, 0o500); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Build(t.Context(), cfg, slog.New(slog.DiscardHandler)); !errors.Is(err, fs.ErrPermission) {

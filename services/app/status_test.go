@@ -34,9 +34,11 @@ func testStatus(t *testing.T) *statusService {
 	t.Helper()
 	return &statusService{
 		version: "1.2.3", started: time.Unix(1000, 0), dir: t.TempDir(),
-		log:          bounds{partitions: []bus.Bounds{{First: 5, Next: 9, Bytes: 100}, {First: 1, Next: 1}}, broken: -1},
-		agents:       func() (enrolled, connected int) { return 3, 2 },
-		stored:       func(context.Context, int) (storage.Progress, error) { return storage.Progress{Head: 8, Committed: 6, Lag: 1500 * time.Millisecond}, nil },
+		log:    bounds{partitions: []bus.Bounds{{First: 5, Next: 9, Bytes: 100}, {First: 1, Next: 1}}, broken: -1},
+		agents: func() (enrolled, connected int) { return 3, 2 },
+		stored: func(context.Context, int) (storage.Progress, error) {
+			return storage.Progress{Head: 8, Committed: 6, Lag: 1500 * time.Millisecond}, nil
+		},
 		activeSeries: func() int { return 7 },
 		ingested:     func() (samples, refused int64) { return 11, 1 },
 		ready:        []readiness{{"storage", func() error { return nil }}, {"bus", func() error { return nil }}},

@@ -43,7 +43,7 @@ func (p *Program) fleetToken(ctx context.Context, dataDir string, uses int) (sec
 	c := &connection{program: p, dataDir: dataDir, timeout: callTimeout}
 	err = c.do(ctx, func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		res, err := enrolv1.NewTokenServiceClient(conn).CreateToken(ctx, &enrolv1.CreateTokenRequest{
-			Uses: uint32(min(max(uses, 1), 1<<31)), TtlSeconds: 3600, Description: "simulated fleet", //nolint:gosec // bounded
+			Uses: uint32(min(max(uses, 1), 1<<31)), TtlSeconds: 3600, Description: "simulated fleet",
 		})
 		secret = res.GetSecret()
 		return err

@@ -106,7 +106,7 @@ func (p *Program) serve(cmd *cobra.Command, cfg app.Config) error {
 		// What fails then, in whatever words, fails because of that.
 		log.Info("told to stop before the start was complete")
 		log.Debug("what was cut off", "error", err)
-		return nil
+		return nil //nolint:nilerr // it was told to stop, and did
 	case err != nil:
 		return err
 	}
