@@ -92,7 +92,9 @@ func (f *follower) loop(ctx context.Context, records <-chan bus.Record, failed <
 				records = nil // why comes by the other channel
 				continue
 			}
-			f.append(rec)
+			if err := f.append(rec); err != nil {
+				return err
+			}
 			f.cutIfDue()
 		case <-tick.C:
 			f.cutIfDue()
@@ -130,19 +132,24 @@ func (f *follower) pump(ctx context.Context, from int64, records chan<- bus.Reco
 	}
 }
 
-// append takes a record into the head. One that cannot be read is noted, loudly,
-// and passed over: those behind it are good.
-func (f *follower) append(rec bus.Record) {
+// append takes a record into the head. One that is damaged is noted, loudly, and
+// passed over: those behind it are good. One that a newer program wrote is not
+// damaged, and to pass over it would lose it: the error ends the server.
+func (f *follower) append(rec bus.Record) error {
 	f.read.Store(rec.Time.UnixMilli())
 	r, err := f.decoder.Decode(rec.Payload)
+	if errors.Is(err, record.ErrVersion) {
+		return fmt.Errorf("record %d was written by a newer esmon: start that one again, it loses nothing: %w", rec.Offset, err)
+	}
 	if err != nil {
 		f.s.metrics.lost.WithLabelValues("corrupt").Inc()
 		f.s.log.Error("a record of the ingest log cannot be read; what it held is lost", "partition", f.partition, "offset", rec.Offset, "bytes", len(rec.Payload), "error", err)
 		f.s.deps.DB.RejectRecord(rec.Offset, f.partition, "record_corrupt", err)
-		return
+		return nil
 	}
 	f.s.deps.DB.Append(rec.Offset, f.partition, r)
 	f.s.metrics.records.Inc()
+	return nil
 }
 
 func (f *follower) cutIfDue() {

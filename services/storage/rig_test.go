@@ -142,6 +142,11 @@ var counterSchema = &metric.Schema{Columns: []metric.Column{{Name: "test_value",
 // the n-th sample ever has the value n.
 func (r *rig) publish(host string) {
 	r.t.Helper()
+	r.publishRaw(r.encoded(host))
+}
+
+// encoded returns the record that publish would append.
+func (r *rig) encoded(host string) []byte {
 	r.mu.Lock()
 	r.count++
 	n := r.count
@@ -152,7 +157,7 @@ func (r *rig) publish(host string) {
 	b.DefineSchema(counterSchema.ID(), counterSchema)
 	b.DefineEntity(e.ID(), e)
 	b.Frame(e.ID(), counterSchema.ID(), r.now().UnixMilli()+int64(n), []float64{float64(n)})
-	r.publishRaw(b.Encode(nil))
+	return b.Encode(nil)
 }
 
 func (r *rig) publishRaw(payload []byte) {

@@ -210,6 +210,29 @@ func TestCorruptRecord(t *testing.T) {
 	}
 }
 
+// TestRecordOfANewerProgram is what an older program finds after a downgrade: it
+// must neither pass over the record nor let the log go of it.
+func TestRecordOfANewerProgram(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.run()
+	r.publish("a")
+	r.wantCommitted(2)
+	newer := r.encoded("a")
+	newer[4]++ // the format's version
+	r.publishRaw(newer)
+	if err := <-r.done; err == nil || !strings.Contains(err.Error(), "record 2 was written by a newer esmon") {
+		t.Errorf("storage ended with %v", err)
+	}
+	r.stop = nil
+	if b, err := r.log.Bounds(t.Context(), 0); err != nil || b.Next != 3 || b.First > 2 {
+		t.Errorf("the log keeps %+v, %v", b, err)
+	}
+	if got := r.committed(); got != 2 {
+		t.Errorf("stored before offset %d", got)
+	}
+}
+
 // TestUpkeep lets a block end, be merged, and grow old.
 func TestUpkeep(t *testing.T) {
 	t.Parallel()

@@ -36,8 +36,7 @@ func (db *DB) Append(offset int64, partition int, rec *record.Record) {
 	p := db.partition(partition)
 	now := db.cfg.Now().UnixMilli()
 	db.resolve(&p.resolve, rec, now)
-	a := appender{db: db, p: p, offset: offset, now: now, observer: db.activeObserver(),
-		oldest: now - db.cfg.Retention.Milliseconds(), newest: now + db.cfg.Future.Milliseconds()}
+	a := appender{db: db, p: p, offset: offset, now: now, observer: db.activeObserver()}
 	rec.Rewind()
 	for place := 0; rec.Next(); place++ {
 		a.frame(place, rec.Frame(), rec)
@@ -83,18 +82,17 @@ func (db *DB) activeObserver() Observer {
 
 // appender adds the frames of one record.
 type appender struct {
-	db             *DB
-	p              *partition
-	observer       Observer
-	offset         int64
-	now            int64
-	oldest, newest int64
-	rows, samples  int
+	db            *DB
+	p             *partition
+	observer      Observer
+	offset        int64
+	now           int64
+	rows, samples int
 }
 
 func (a *appender) frame(place int, f *record.Frame, rec *record.Record) {
 	e, s := a.p.resolve.entities[f.Entity], a.p.resolve.schemas[f.Schema]
-	pair, err := a.pair(e, s, f)
+	pair, err := a.pair(e, s, f, rec.Batches[f.Batch].Received)
 	if err != nil {
 		var r *metric.Refusal
 		if !errors.As(err, &r) {
@@ -116,7 +114,7 @@ func (a *appender) frame(place int, f *record.Frame, rec *record.Record) {
 }
 
 // pair returns the pair of a frame that can be stored.
-func (a *appender) pair(e *index.Entity, s *index.Schema, f *record.Frame) (*index.Pair, error) {
+func (a *appender) pair(e *index.Entity, s *index.Schema, f *record.Frame, received int64) (*index.Pair, error) {
 	switch {
 	case e == nil:
 		return nil, refusal("entity_unknown", "no definition of the entity has come by; the sender must define it anew")
@@ -124,9 +122,9 @@ func (a *appender) pair(e *index.Entity, s *index.Schema, f *record.Frame) (*ind
 		return nil, refusal("schema_unknown", "no definition of the schema has come by; the sender must define it anew")
 	case len(f.Values) != len(s.Def.Columns):
 		return nil, refusal("frame_width", "the frame has %d values, the schema %d columns", len(f.Values), len(s.Def.Columns))
-	case f.Time < a.oldest:
+	case f.Time < min(a.now, received)-a.db.cfg.Retention.Milliseconds():
 		return nil, refusal("timestamp_before_retention", "the row is older than the retention of %s", a.db.cfg.Retention)
-	case f.Time > a.newest:
+	case f.Time > max(a.now, received)+a.db.cfg.Future.Milliseconds():
 		return nil, refusal("timestamp_in_future", "the row is more than %s ahead of the clock", a.db.cfg.Future)
 	}
 	return a.db.index.Pair(e, s)

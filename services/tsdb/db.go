@@ -43,6 +43,8 @@ type DB struct {
 	// while they are taken up from it: what one deletes the other must not restore.
 	// It comes before every other lock.
 	forgetting sync.Mutex
+	// unforgotten is what the store was told to forget and did not. forgetting guards it.
+	unforgotten Forget
 	// collecting keeps definitions from being collected while a record is
 	// appended that may use them.
 	collecting sync.RWMutex
@@ -116,6 +118,7 @@ func (db *DB) Reload(ctx context.Context, partition int) error {
 	}
 	// The store may have gone back in time, definitions with it.
 	db.index.Unsaved()
+	db.unforgotten = Forget{} // it is all known again below
 	if err := db.restoreDefinitions(state); err != nil {
 		return err
 	}
@@ -206,7 +209,9 @@ func (db *DB) restorePartition(n int, state *State) error {
 		}
 		e, s := db.index.Entity(d.Entity), db.index.Schema(d.Schema)
 		if e == nil || s == nil {
-			return fmt.Errorf("load pair %d of partition %d: the definition of entity %s or schema %s is not stored", d.ID, n, d.Entity, d.Schema)
+			p.lastID = max(p.lastID, d.ID) // never given to another: its chunks may be there
+			db.log.Error("a pair is stored without its definitions and cannot be queried", "partition", n, "pair", d.ID, "entity", d.Entity.String(), "schema", d.Schema.String())
+			continue
 		}
 		pair, err := db.index.Pair(e, s)
 		if err != nil {

@@ -3,6 +3,8 @@ package tsdb
 import (
 	"context"
 	"fmt"
+	"math"
+	"slices"
 	"time"
 
 	"github.com/esolutions/esmon/services/metric"
@@ -18,14 +20,43 @@ const forgetAfter = 24 * time.Hour
 // removed.
 func (db *DB) Retain(ctx context.Context) ([]BlockInfo, error) {
 	oldest := db.cfg.Now().Add(-db.cfg.Retention).UnixMilli()
-	dropped, err := db.store.Drop(ctx, blockOf(oldest)) // a block ends before the next begins
+	stored, err := db.store.Blocks(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("drop blocks older than the retention of %s: %w", db.cfg.Retention, err)
+		return nil, fmt.Errorf("list blocks: %w", err)
 	}
-	if err := db.forget(ctx, oldest-forgetAfter.Milliseconds()); err != nil {
+	before, kept := bounded(stored, blockOf(oldest))
+	dropped, err := db.store.Drop(ctx, before) // a block ends before the next begins
+	if err != nil {
+		return dropped, fmt.Errorf("drop blocks older than the retention of %s: %w", db.cfg.Retention, err)
+	}
+	// A pair of which chunks may be left is not forgotten, whatever the clock says.
+	if err := db.forget(ctx, min(kept, oldest-forgetAfter.Milliseconds())); err != nil {
 		return dropped, fmt.Errorf("forget definitions: %w", err)
 	}
 	return dropped, nil
+}
+
+// mostDropped is how many blocks one pass drops: a clock that is wrong for a moment
+// must not cost more than the oldest few.
+const mostDropped = 2
+
+// bounded returns the time before which blocks may be dropped, and the start of
+// the oldest that then is left.
+func bounded(stored []BlockInfo, before int64) (to, kept int64) {
+	starts := make([]int64, 0, len(stored))
+	for _, b := range stored {
+		starts = append(starts, b.Start)
+	}
+	slices.Sort(starts)
+	starts = slices.Compact(starts)
+	n := 0
+	for n < len(starts) && n < mostDropped && starts[n] < before {
+		n++
+	}
+	if n == len(starts) {
+		return before, math.MaxInt64
+	}
+	return min(before, starts[n]), starts[n]
 }
 
 // forget removes pairs whose newest row is older, and definitions that then are
@@ -35,10 +66,18 @@ func (db *DB) forget(ctx context.Context, before int64) error {
 	db.forgetting.Lock()
 	defer db.forgetting.Unlock()
 	gone := db.collect(before)
+	gone.Pairs = append(gone.Pairs, db.unforgotten.Pairs...)
+	gone.Entities = append(gone.Entities, db.unforgotten.Entities...)
+	gone.Schemas = append(gone.Schemas, db.unforgotten.Schemas...)
 	if len(gone.Pairs)+len(gone.Entities)+len(gone.Schemas) == 0 {
 		return nil
 	}
-	return db.store.Forget(ctx, gone)
+	err := db.store.Forget(ctx, gone)
+	db.unforgotten = Forget{}
+	if err != nil {
+		db.unforgotten = *gone // the index has forgotten it: nobody else would say it again
+	}
+	return err
 }
 
 func (db *DB) collect(before int64) *Forget {

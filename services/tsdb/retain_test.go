@@ -1,10 +1,12 @@
 package tsdb_test
 
 import (
+	"errors"
 	"reflect"
 	"testing"
 	"time"
 
+	"github.com/esolutions/esmon/services/record"
 	"github.com/esolutions/esmon/services/tsdb"
 )
 
@@ -116,5 +118,85 @@ func TestRefsOfCollectedPairs(t *testing.T) {
 	}
 	if err := q.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestFailedForgetIsMadeUpFor lets the store fail to forget a pair, as on a full
+// disk: what the index forgot must go from the store with the next pass, and the
+// next start must succeed.
+func TestFailedForgetIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *tsdb.Config) { c.Retention, c.RecentFor = 24*time.Hour, time.Minute })
+	r.write(1, sample{"gone", 0, 1})
+	r.cut()
+	retain := func() error {
+		r.db.Trim()
+		_, err := r.db.Retain(t.Context())
+		return err
+	}
+	r.advance(50 * time.Hour)
+	full := errors.New("disk is full")
+	r.store.set(func(s *faultyStore) { s.failForget = full })
+	if err := retain(); !errors.Is(err, full) {
+		t.Fatalf("got %v", err)
+	}
+	r.store.set(func(s *faultyStore) { s.failForget = nil })
+	for range 10 {
+		r.advance(24 * time.Hour)
+		if err := retain(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	state, err := r.store.Load(t.Context())
+	if err != nil || len(state.Pairs)+len(state.Entities)+len(state.Schemas) != 0 {
+		t.Errorf("left in the store: %+v, %v", state, err)
+	}
+	r.open()
+}
+
+// TestClockFarAheadForAMoment runs retention while the clock is wrong by decades:
+// it costs the oldest blocks, not everything.
+func TestClockFarAheadForAMoment(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *tsdb.Config) { c.RecentFor, c.RecentBytes = 0, 0 })
+	for i := range 10 {
+		at := time.Duration(i) * tsdb.BlockLength
+		r.advance(tsdb.BlockLength)
+		r.write(int64(i+1), sample{"a", at, float64(i)})
+		r.cut()
+	}
+	r.advance(70 * 365 * 24 * time.Hour)
+	if _, err := r.db.Retain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r.advance(-70 * 365 * 24 * time.Hour)
+	if got := r.all()["a"]; len(got) != 8 {
+		t.Errorf("%d of 10 samples are left: %v", len(got), got)
+	}
+	r.open()
+	if got := r.all()["a"]; len(got) != 8 {
+		t.Errorf("%d of 10 samples are left after a restart", len(got))
+	}
+}
+
+// TestWrongClockAtTheStart replays records while the clock is wrong, as a host's
+// is before it was set: what a collector took in time is stored all the same.
+func TestWrongClockAtTheStart(t *testing.T) {
+	t.Parallel()
+	for _, off := range []time.Duration{-2 * time.Hour, -50 * 365 * 24 * time.Hour, 70 * 365 * 24 * time.Hour} {
+		r := newRig(t, nil)
+		taken := r.clock()
+		r.advance(off)
+		var b record.Builder
+		b.Batch("agent", taken, 0)
+		b.DefineSchema(oneColumn.ID(), oneColumn)
+		e := hostEntity("a")
+		b.DefineEntity(e.ID(), e)
+		b.Frame(e.ID(), oneColumn.ID(), epoch.UnixMilli(), []float64{1})
+		r.append(1, &b)
+		r.cut()
+		if got := r.all()["a"]; len(got) != 1 {
+			t.Errorf("clock off by %s: %v", off, got)
+		}
 	}
 }

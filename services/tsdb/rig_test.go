@@ -212,12 +212,23 @@ type faultyStore struct {
 	failCommit  error      // returned instead of committing
 	afterCommit error      // returned although the commit happened
 	spoil       func([]byte) []byte
+	failForget  error
 }
 
 func (s *faultyStore) set(change func(*faultyStore)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	change(s)
+}
+
+func (s *faultyStore) Forget(ctx context.Context, f *tsdb.Forget) error {
+	s.mu.Lock()
+	err := s.failForget
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return s.Store.Forget(ctx, f)
 }
 
 func (s *faultyStore) Commit(ctx context.Context, c *tsdb.Cut) error {

@@ -97,7 +97,13 @@ func (c *Chunks) Sweep(ctx context.Context, before time.Time) error {
 	for i := range retired {
 		if err == nil {
 			err = c.db.withBallast(func() error {
-				return c.db.Write(ctx, func(tx *sql.Tx) error { return dropTables(ctx, tx, retired[i:i+1]) })
+				return c.db.Write(ctx, func(tx *sql.Tx) error {
+					still, err := names(ctx, tx, "SELECT name FROM tsdb_retired WHERE name = ?", retired[i])
+					if err != nil {
+						return err
+					}
+					return dropTables(ctx, tx, still)
+				})
 			})
 		}
 	}
