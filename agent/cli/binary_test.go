@@ -262,7 +262,9 @@ func TestKilledAgentLosesNothingSpooled(t *testing.T) {
 		t.Fatal("nothing waited in the spool at any kill: the test shows nothing")
 	}
 	h.server.Behave(agenttest.Behaviour{})
+	streams := len(h.server.Hellos())
 	cmd := h.start()
+	h.eventually("it connects", func() bool { return len(h.server.Hellos()) > streams }) // and listens to signals
 	h.eventually("the backlog is delivered", func() bool {
 		got := h.server.Samples()
 		for k := range want {
