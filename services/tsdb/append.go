@@ -123,9 +123,9 @@ func (a *appender) pair(e *index.Entity, s *index.Schema, f *record.Frame, recei
 	case len(f.Values) != len(s.Def.Columns):
 		return nil, refusal("frame_width", "the frame has %d values, the schema %d columns", len(f.Values), len(s.Def.Columns))
 	case f.Time < min(a.now, received)-a.db.cfg.Retention.Milliseconds():
-		return nil, refusal("timestamp_before_retention", "the row is older than the retention of %s", a.db.cfg.Retention)
+		return nil, refusal("timestamp_before_retention", "the row is older than the retention of %s (tsdb.retention)", a.db.cfg.Retention)
 	case f.Time > max(a.now, received)+a.db.cfg.Future.Milliseconds():
-		return nil, refusal("timestamp_in_future", "the row is more than %s ahead of the clock", a.db.cfg.Future)
+		return nil, refusal("timestamp_in_future", "the row is more than %s ahead of the clock (tsdb.future)", a.db.cfg.Future)
 	}
 	return a.db.index.Pair(e, s)
 }

@@ -22,25 +22,27 @@ func blockOf(t int64) int64 {
 
 // Config are the settings of a DB.
 type Config struct {
-	// Retention is how long samples are kept. Older ones are refused.
+	// Retention is how long samples are kept, at least 2h. Older ones are refused.
 	Retention time.Duration
-	// Future is how far ahead of the clock a row read from the ingest log may be.
-	// The collector refuses rows earlier than that: see collector.limits.future.
+	// Future is how far ahead of the server's clock samples from the ingest log may
+	// be. What agents send is refused earlier: see collector.limits.future.
 	Future time.Duration
-	// HeadBytes bounds the rows in memory that are not stored yet. At the limit
-	// storage stops reading the ingest log until a cut made room.
+	// HeadBytes is how much memory samples may take that are not stored in the
+	// database yet. At the limit reading the ingest log waits until some were.
 	HeadBytes int64
-	// CutEvery is the longest time that rows stay unstored.
+	// CutEvery is the longest time until samples are stored in the database. They
+	// are durable before, in the ingest log, and can be asked for at once.
 	CutEvery time.Duration
-	// CutRows is the average number of rows a pair of entity and schema has when
-	// a cut is made earlier.
+	// CutRows is how many samples series must have in memory, on average, to be
+	// stored earlier than that.
 	CutRows int
-	// RecentFor is how long stored chunks stay in memory, so that queries of the
-	// last minutes touch no database.
+	// RecentFor is how long samples stay in memory, compressed, after they were
+	// stored, so that queries of the last minutes need no database.
 	RecentFor time.Duration
-	// RecentBytes bounds them.
+	// RecentBytes is how much memory what tsdb.recent_for keeps may take; the oldest
+	// goes first.
 	RecentBytes int64
-	// QueryBytes bounds the chunks that one query holds in memory at a time. A
+	// QueryBytes is how much memory one query may take for compressed samples. A
 	// query that needs more reads some of them twice.
 	QueryBytes int64
 	// Now is the clock.
@@ -67,12 +69,12 @@ func (c *Config) Validate() error {
 	}
 	atLeast("retention", c.Retention >= BlockLength, BlockLength)
 	atLeast("future", c.Future >= time.Second, time.Second)
-	atLeast("head_bytes", c.HeadBytes >= 1<<20, 1<<20)
+	atLeast("head_bytes", c.HeadBytes >= 1<<20, "1MiB")
 	atLeast("cut_every", c.CutEvery >= time.Second, time.Second)
 	atLeast("cut_rows", c.CutRows >= 1, 1)
 	atLeast("recent_for", c.RecentFor >= 0, 0)
 	atLeast("recent_bytes", c.RecentBytes >= 0, 0)
-	atLeast("query_bytes", c.QueryBytes >= 1<<20, 1<<20)
+	atLeast("query_bytes", c.QueryBytes >= 1<<20, "1MiB")
 	if c.Now == nil {
 		errs = append(errs, errors.New("now: a clock is needed"))
 	}

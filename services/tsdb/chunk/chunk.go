@@ -13,7 +13,7 @@ type Chunk struct {
 	runs    []Run
 	times   section
 	columns []section
-	lengths []int
+	lengths []int // of the payloads, that of the timestamps first
 	ints    []int64
 	plain   []float64
 }
@@ -29,13 +29,13 @@ type section struct {
 
 // Open reads header and directory and checks them. The data is kept until the
 // next Open. A compact chunk is checked as a whole here, the parts of any other
-// when they are read.
+// when they are read. After an error there is nothing to read.
 func (c *Chunk) Open(data []byte) error {
+	if len(data) > 0 && data[0] != version {
+		return fmt.Errorf("%w: version %d", ErrVersion, data[0])
+	}
 	if len(data) < 2 {
 		return fmt.Errorf("%w: %d bytes", ErrCorrupt, len(data))
-	}
-	if data[0] != version {
-		return fmt.Errorf("%w: version %d", ErrVersion, data[0])
 	}
 	flags := data[1]
 	if flags&^byte(flagsKnown) != 0 {
@@ -53,8 +53,7 @@ func (c *Chunk) Open(data []byte) error {
 		}
 	}
 	in := cursor{b: body[2:]}
-	lengths, err := c.header(&in, flags)
-	if err != nil {
+	if err := c.header(&in, flags); err != nil {
 		return err
 	}
 	if !compact {
@@ -65,15 +64,14 @@ func (c *Chunk) Open(data []byte) error {
 			return err
 		}
 	}
-	return c.payloads(&in, lengths, compact)
+	return c.payloads(&in, compact)
 }
 
-// header reads up to the end of the directory and returns the lengths of the
-// payloads, that of the timestamps first.
-func (c *Chunk) header(in *cursor, flags byte) ([]int, error) {
+// header reads up to the end of the directory.
+func (c *Chunk) header(in *cursor, flags byte) error {
 	c.rows = in.limited(MaxRows)
 	columns := in.limited(MaxColumns)
-	if c.rows == 0 || columns > len(in.b) {
+	if c.rows == 0 || columns > len(in.b)*(tagRepeat>>repeatShift+1) {
 		in.fail()
 	}
 	c.runs = c.runs[:0]
@@ -81,22 +79,37 @@ func (c *Chunk) header(in *cursor, flags byte) ([]int, error) {
 		c.readRuns(in)
 	}
 	if in.failed {
-		return nil, fmt.Errorf("%w: header", ErrCorrupt)
+		return fmt.Errorf("%w: header", ErrCorrupt)
 	}
-	lengths := append(c.lengths[:0], in.count())
-	c.columns = slices.Grow(c.columns[:0], columns)[:columns]
-	for i := range c.columns {
-		n, err := c.columns[i].entry(in)
-		if err != nil {
-			return nil, fmt.Errorf("column %d: %w", i, err)
+	times := in.count()
+	if times == 0 || c.rows > freeRows && c.rows/8 > times {
+		return fmt.Errorf("%w: timestamps of %d rows in %d bytes", ErrCorrupt, c.rows, times)
+	}
+	c.lengths = append(c.lengths[:0], times)
+	return c.directory(in, columns)
+}
+
+// directory reads the entries of the columns.
+func (c *Chunk) directory(in *cursor, columns int) error {
+	c.columns = slices.Grow(c.columns[:0], columns)
+	for len(c.columns) < columns && !in.failed {
+		var s section
+		n, repeat, err := s.entry(in)
+		if err == nil && repeat >= columns-len(c.columns) {
+			err = fmt.Errorf("%w: the entry stands for %d columns, %d are left", ErrCorrupt, repeat+1, columns-len(c.columns))
 		}
-		lengths = append(lengths, n)
+		if err != nil {
+			return fmt.Errorf("column %d: %w", len(c.columns), err)
+		}
+		for range repeat + 1 {
+			c.columns = append(c.columns, s)
+			c.lengths = append(c.lengths, n)
+		}
 	}
 	if in.failed {
-		return nil, fmt.Errorf("%w: directory", ErrCorrupt)
+		return fmt.Errorf("%w: directory", ErrCorrupt)
 	}
-	c.lengths = lengths
-	return lengths, nil
+	return nil
 }
 
 func (c *Chunk) readRuns(in *cursor) {
@@ -116,12 +129,17 @@ func (c *Chunk) readRuns(in *cursor) {
 	}
 }
 
-// entry reads a directory entry and returns the payload's length.
-func (s *section) entry(in *cursor) (int, error) {
-	*s = section{tag: in.byte()}
+// entry reads a directory entry and returns the payload's length and how many
+// further columns it stands for.
+func (s *section) entry(in *cursor) (length, repeat int, err error) {
+	s.tag = in.byte()
+	if repeatable(s.tag &^ tagRepeat) {
+		repeat = int(s.tag&tagRepeat) >> repeatShift
+		s.tag &^= tagRepeat
+	}
 	switch kind := s.tag & kindMask; {
-	case kind >= kinds || s.tag&^byte(kindMask|tagSpecial) != 0:
-		return 0, fmt.Errorf("%w: unknown encoding %#x", ErrCorrupt, s.tag)
+	case kind >= kinds || s.tag&tagRepeat != 0:
+		return 0, 0, fmt.Errorf("%w: unknown encoding %#x", ErrCorrupt, s.tag)
 	case kind == kindMissing:
 		s.bits = missing
 	case kind == kindConstant:
@@ -130,18 +148,18 @@ func (s *section) entry(in *cursor) (int, error) {
 		s.bits = math.Float64bits(float64(in.varint()))
 	}
 	if !hasPayload(s.tag) {
-		return 0, nil
+		return 0, repeat, nil
 	}
-	n := in.count()
-	if n == 0 {
+	length = in.count()
+	if length == 0 {
 		in.fail()
 	}
-	return n, nil
+	return length, 0, nil
 }
 
 // payloads cuts what follows the directory into sections.
-func (c *Chunk) payloads(in *cursor, lengths []int, compact bool) error {
-	for i, n := range lengths {
+func (c *Chunk) payloads(in *cursor, compact bool) error {
+	for i, n := range c.lengths {
 		s := &c.times
 		if i > 0 {
 			s = &c.columns[i-1]

@@ -22,8 +22,13 @@ const (
 
 	// compactSize is up to how many bytes a chunk has one checksum for all of it
 	// rather than one a column: reading less than that saves nothing.
-	compactSize = 1024
+	compactSize = 4096
 	crcSize     = 4
+
+	// freeRows is how many rows a chunk may have whatever its size. With more,
+	// its timestamps take a bit each at least, so that a few bytes cannot claim
+	// rows that take much memory.
+	freeRows = 1 << 16
 )
 
 // Flags of a chunk.
@@ -43,6 +48,10 @@ const (
 	kindXOR                  // each value's difference from the one before
 	kinds
 	kindMask = 0x0f
+	// tagRepeat counts further columns of kind zero or missing that the entry
+	// stands for.
+	tagRepeat   = 0x70
+	repeatShift = 4
 	// tagSpecial says that rows with special values are listed apart.
 	tagSpecial = 0x80
 )

@@ -22,6 +22,7 @@ type Rows struct {
 // and belongs to one goroutine.
 type Encoder struct {
 	dir      []byte
+	lastTag  int // place of the last entry's tag in dir
 	payload  []byte
 	inline   []byte
 	ends     []int // of each column's payload; equal to the one before if it has none
@@ -40,6 +41,7 @@ func (e *Encoder) Encode(dst []byte, r *Rows) []byte {
 	}
 	columns := len(r.Values) / n
 	e.dir, e.payload, e.ends = e.dir[:0], e.payload[:0], e.ends[:0]
+	e.lastTag = 0
 	e.payload = e.appendPacked(e.payload, r.Times, 0)
 	times := len(e.payload)
 	for c := range columns {
@@ -101,11 +103,26 @@ func (e *Encoder) column(vs []uint64) {
 	from := len(e.payload)
 	e.inline = e.inline[:0]
 	tag := e.body(vs)
+	e.ends = append(e.ends, len(e.payload))
+	if e.repeats(tag) {
+		e.dir[len(e.dir)-1] += 1 << repeatShift
+		return
+	}
+	e.lastTag = len(e.dir)
 	e.dir = append(append(e.dir, tag), e.inline...)
 	if hasPayload(tag) {
 		e.dir = appendCount(e.dir, len(e.payload)-from)
 	}
-	e.ends = append(e.ends, len(e.payload))
+}
+
+// repeats tells whether the last directory entry can stand for one more column
+// with the tag.
+func (e *Encoder) repeats(tag byte) bool {
+	if !repeatable(tag) || e.lastTag >= len(e.dir) {
+		return false
+	}
+	last := e.dir[e.lastTag]
+	return last&^tagRepeat == tag && last&tagRepeat != tagRepeat
 }
 
 // body picks the encoding and writes payload and inline bytes.
@@ -223,5 +240,9 @@ func allEqual(vs []uint64) bool {
 func hasPayload(tag byte) bool {
 	return tag&tagSpecial != 0 || tag&kindMask == kindPacked || tag&kindMask == kindXOR
 }
+
+// repeatable tells whether a directory entry with the tag can stand for several
+// columns.
+func repeatable(tag byte) bool { return tag == kindZero || tag == kindMissing }
 
 func appendCount(b []byte, n int) []byte { return binary.AppendUvarint(b, uint64(n)) }

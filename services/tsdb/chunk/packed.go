@@ -12,29 +12,29 @@ import (
 // bits each. The few that do not fit are patches, listed apart.
 
 const (
-	orderShift = 6 // the order's place in the scale byte
-	widthMask  = 0x7f
+	orderShift = 6    // the order's place in the scale byte
+	maxWidth   = 0x3f // the low bits of the byte behind it; what is wider is a patch
+	patchFlag  = 0x40 // a list of patches follows the base
 	shiftFlag  = 0x80 // a byte follows: how many zero bits every residual ended in
 	patchGap   = 8    // estimated bits of a patch's place
 )
 
 // appendPacked appends the integers in the order that takes the fewest bits.
 func (e *Encoder) appendPacked(dst []byte, ints []int64, scale byte) []byte {
+	narrow := 0
+	if len(ints) > freeRows {
+		narrow = 1
+	}
 	var best plan
 	last := min(2, len(ints)-1)
 	for order := range last + 1 {
 		rs := e.residuals(ints, order)
-		if p := planFor(rs, order); order == 0 || p.cost < best.cost {
+		if p := planFor(rs, order, narrow); order == 0 || p.cost < best.cost {
 			best = p
 		}
 	}
-	rs := e.residual[best.order]
 	dst = append(dst, scale|byte(best.order)<<orderShift)
-	if best.shift > 0 {
-		dst = append(dst, byte(best.width)|shiftFlag, byte(best.shift))
-	} else {
-		dst = append(dst, byte(best.width))
-	}
+	dst = best.appendHead(dst)
 	if best.order > 0 {
 		dst = binary.AppendVarint(dst, ints[0])
 	}
@@ -42,7 +42,11 @@ func (e *Encoder) appendPacked(dst []byte, ints []int64, scale byte) []byte {
 		dst = binary.AppendVarint(dst, ints[1]-ints[0])
 	}
 	dst = binary.AppendVarint(dst, best.base)
-	return best.append(dst, rs)
+	rs := e.residual[best.order]
+	if best.patches > 0 {
+		dst = best.appendPatches(dst, rs)
+	}
+	return best.pack(dst, rs)
 }
 
 // residuals leaves the residuals of the order in e.residual[order].
@@ -62,18 +66,17 @@ func (e *Encoder) residuals(ints []int64, order int) []int64 {
 // plan says how residuals are packed.
 type plan struct {
 	order, width, shift int
+	patches             int // residuals that do not fit the width
 	base                int64
 	cost                int // estimated bits
 }
 
-// planFor finds the width. All arithmetic wraps, there and back.
-func planFor(rs []int64, order int) plan {
+// planFor finds the width, at least narrow. All arithmetic wraps, there and back.
+func planFor(rs []int64, order, narrow int) plan {
 	p := plan{order: order}
-	low, all, zeros := int64(0), uint64(0), 0
-	for i, r := range rs {
-		if i == 0 || r < low {
-			low = r
-		}
+	low, all, zeros := rs[0], uint64(0), 0
+	for _, r := range rs {
+		low = min(low, r)
 		if r == 0 {
 			zeros++
 		}
@@ -89,27 +92,33 @@ func planFor(rs []int64, order int) plan {
 	if 2*zeros > len(rs) { // a value that seldom changes: patches only
 		p.base = 0
 	}
-	p.fit(rs)
+	p.fit(rs, narrow)
 	p.cost += 8*order + 8*varintLen(p.base)
 	return p
 }
 
 // fit chooses the width that costs the fewest bits, patches included.
-func (p *plan) fit(rs []int64) {
-	var patched [65]uint32 // bits that patches take, by the length of their offset
-	widest := 0
+func (p *plan) fit(rs []int64, narrow int) {
+	var counts [65]int         // of offsets, by their length
+	all, below := uint64(0), 0 // bits that patches take which are below the base
 	for _, r := range rs {
 		v := p.offset(r)
-		n := bits.Len64(v)
-		patched[n] += uint32(patchGap + 8*varintLen(int64(v)))
-		widest = max(widest, n)
+		counts[bits.Len64(v)]++
+		all |= v
+		if int64(v) < 0 {
+			below += patchGap + 8*varintLen(int64(v))
+		}
 	}
-	p.width, p.cost = widest, widest*len(rs)
-	patches := 0
-	for w := widest - 1; w >= 0; w-- {
-		patches += int(patched[w+1])
-		if cost := w*len(rs) + patches; cost < p.cost {
-			p.width, p.cost = w, cost
+	w := max(narrow, min(bits.Len64(all), maxWidth))
+	p.width, p.patches, p.cost = w, counts[64], w*len(rs)+below
+	patches, listed := p.patches, below+8
+	for w--; w >= narrow; w-- {
+		if n := counts[w+1]; n > 0 {
+			patches += n
+			listed += n * (patchGap + 8*((w+8)/7)) // a varint of w+1 bits and the sign
+		}
+		if cost := w*len(rs) + listed; cost < p.cost {
+			p.width, p.patches, p.cost = w, patches, cost
 		}
 	}
 }
@@ -117,25 +126,29 @@ func (p *plan) fit(rs []int64) {
 // offset returns how far the residual is above the base.
 func (p *plan) offset(r int64) uint64 { return uint64(r>>p.shift - p.base) }
 
-func (p *plan) patch(r int64) bool { return bits.Len64(p.offset(r)) > p.width }
-
-func (p *plan) append(dst []byte, rs []int64) []byte {
-	count := 0
-	for _, r := range rs {
-		if p.patch(r) {
-			count++
-		}
+// appendHead writes the width and what it says of the rest.
+func (p *plan) appendHead(dst []byte) []byte {
+	head := byte(p.width)
+	if p.patches > 0 {
+		head |= patchFlag
 	}
-	dst = appendCount(dst, count)
+	if p.shift > 0 {
+		return append(dst, head|shiftFlag, byte(p.shift))
+	}
+	return append(dst, head)
+}
+
+func (p *plan) appendPatches(dst []byte, rs []int64) []byte {
+	dst = appendCount(dst, p.patches)
 	next := 0
 	for i, r := range rs {
-		if count > 0 && p.patch(r) {
+		if v := p.offset(r); bits.Len64(v) > p.width {
 			dst = appendCount(dst, i-next)
-			dst = binary.AppendVarint(dst, int64(p.offset(r)))
+			dst = binary.AppendVarint(dst, int64(v))
 			next = i + 1
 		}
 	}
-	return p.pack(dst, rs)
+	return dst
 }
 
 // pack writes the offsets, lowest bit first; patches are zero.
@@ -175,13 +188,12 @@ func varintLen(v int64) int {
 // with the scale.
 func unpack(b []byte, n int, dst []int64) (ints []int64, scale byte, err error) {
 	c := cursor{b: b}
-	head, width := c.byte(), c.byte()
-	order, shift := int(head>>orderShift), byte(0)
-	if width&shiftFlag != 0 {
+	scale, head := c.byte(), c.byte()
+	order, w, shift := int(scale>>orderShift), int(head&maxWidth), byte(0)
+	if head&shiftFlag != 0 {
 		shift = c.byte()
 	}
-	w := int(width & widthMask)
-	if c.failed || order > min(2, n-1) || w > 64 || shift > 63 {
+	if c.failed || order > min(2, n-1) || shift > 63 {
 		return nil, 0, fmt.Errorf("%w: packed integers of order %d, %d bits, shifted by %d", ErrCorrupt, order, w, shift)
 	}
 	var first [2]int64
@@ -189,20 +201,24 @@ func unpack(b []byte, n int, dst []int64) (ints []int64, scale byte, err error) 
 		first[i] = c.varint()
 	}
 	base := c.varint()
+	patches := c
+	if head&patchFlag != 0 {
+		c.skipPatches(n - order)
+	}
+	if c.failed || len(c.b) != ((n-order)*w+7)/8 {
+		return nil, 0, fmt.Errorf("%w: %d packed integers of %d bits in %d bytes", ErrCorrupt, n-order, w, len(c.b))
+	}
 	dst = slices.Grow(dst[:0], n)[:n]
 	rs := dst[order:]
-	patches := c
-	patches.skipPatches(len(rs))
-	if patches.failed || len(patches.b) != (len(rs)*w+7)/8 {
-		return nil, 0, fmt.Errorf("%w: %d packed integers of %d bits in %d bytes", ErrCorrupt, len(rs), w, len(patches.b))
+	unpackBits(c.b, w, rs)
+	if head&patchFlag != 0 {
+		patches.patches(rs)
 	}
-	unpackBits(patches.b, w, rs)
-	c.patches(rs)
 	for i := range rs {
 		rs[i] = (rs[i] + base) << shift
 	}
 	integrate(dst, order, first)
-	return dst, head & (1<<orderShift - 1), nil
+	return dst, scale & (1<<orderShift - 1), nil
 }
 
 // integrate sums residuals up to integers.
@@ -231,14 +247,21 @@ func unpackBits(b []byte, w int, dst []int64) {
 		return
 	}
 	mask := ^uint64(0) >> (64 - w)
-	i := 0
-	if w <= 56 { // eight bytes from any bit's byte on hold a value
-		for at := 0; i < len(dst) && at>>3+8 <= len(b); i, at = i+1, at+w {
-			dst[i] = int64(binary.LittleEndian.Uint64(b[at>>3:]) >> (at & 7) & mask)
+	i, at := 0, 0
+	if w > 56 {
+		for ; i < len(dst); i, at = i+1, at+w {
+			dst[i] = int64(loadBits(b, at) & mask)
 		}
+		return
 	}
-	for ; i < len(dst); i++ {
-		dst[i] = int64(loadBits(b, i*w) & mask)
+	// Eight bytes from any bit's byte on hold a value.
+	for ; i < len(dst) && at>>3+8 <= len(b); i, at = i+1, at+w {
+		dst[i] = int64(binary.LittleEndian.Uint64(b[at>>3:]) >> (at & 7) & mask)
+	}
+	var tail [16]byte // fewer than eight bytes are left; zeros stand behind them
+	copy(tail[:], b[at>>3:])
+	for at &= 7; i < len(dst); i, at = i+1, at+w {
+		dst[i] = int64(binary.LittleEndian.Uint64(tail[at>>3:]) >> (at & 7) & mask)
 	}
 }
 

@@ -32,14 +32,11 @@ func (e *Encoder) scale(vs []uint64) (scale byte, ok bool) {
 	if e.integers(vs) {
 		return 0, true
 	}
-	for exp := e.divide(vs, 1); exp <= maxExponent; exp = e.divide(vs, exp+1) {
-		if e.divide(vs, exp) == exp { // the same for all values
-			return byte(exp), true
-		}
-	}
-	for exp := e.multiply(vs, 1); exp <= maxExponent; exp = e.multiply(vs, exp+1) {
-		if e.multiply(vs, exp) == exp {
-			return byte(exp) | scaleMultiply, true
+	for _, way := range [...]byte{0, scaleMultiply} {
+		for exp := e.decimals(vs, 1, way); exp <= maxExponent; exp = e.decimals(vs, exp+1, way) {
+			if e.decimals(vs, exp, way) == exp { // the same for all values
+				return byte(exp) | way, true
+			}
 		}
 	}
 	return 0, false
@@ -66,46 +63,35 @@ func asInteger(v uint64) (int64, bool) {
 	return n, math.Float64bits(float64(n)) == v
 }
 
-// divide scales from the exponent on and raises it where a value needs more
+// decimals scales from the exponent on and raises it where a value needs more
 // digits. It returns the exponent it came to, above maxExponent if a value
 // cannot be scaled. Values before the last rise were scaled by a lower one.
-func (e *Encoder) divide(vs []uint64, exp int) int {
-	for i, v := range vs {
-		f := math.Float64frombits(v)
-		for ; exp <= maxExponent; exp++ {
-			x := math.RoundToEven(f * powers[exp])
-			if math.Abs(x) > maxScaled {
-				return maxExponent + 1
-			}
-			if math.Float64bits(x/powers[exp]) == v {
-				e.ints[i] = int64(x)
-				break
-			}
-		}
-		if exp > maxExponent {
-			return exp
-		}
+func (e *Encoder) decimals(vs []uint64, exp int, way byte) int {
+	if exp > maxExponent {
+		return exp
 	}
-	return exp
-}
-
-// multiply is divide for values made by multiplying.
-func (e *Encoder) multiply(vs []uint64, exp int) int {
-	for i, v := range vs {
-		f := math.Float64frombits(v)
-		for ; exp <= maxExponent; exp++ {
-			x := math.RoundToEven(f * powers[exp])
-			if math.Abs(x) > maxScaled {
-				return maxExponent + 1
-			}
-			if math.Float64bits(x*fractions[exp]) == v {
-				e.ints[i] = int64(x)
-				break
-			}
+	power, fraction := powers[exp], fractions[exp]
+	for i := 0; i < len(vs); {
+		f := math.Float64frombits(vs[i])
+		x := math.RoundToEven(f * power)
+		if math.Abs(x) > maxScaled {
+			return maxExponent + 1
 		}
-		if exp > maxExponent {
+		back := x
+		if way == scaleMultiply {
+			back *= fraction
+		} else {
+			back /= power
+		}
+		if math.Float64bits(back) == vs[i] {
+			e.ints[i] = int64(x)
+			i++
+			continue
+		}
+		if exp++; exp > maxExponent {
 			return exp
 		}
+		power, fraction = powers[exp], fractions[exp]
 	}
 	return exp
 }
