@@ -90,7 +90,7 @@ func (r *Registry) update(ctx context.Context, e *entry, req *agentsv1.UpdateAge
 	defer e.updating.Unlock()
 	stored, err := r.store.UpdateAgent(ctx, e.id, req.GetTags(), slices.Clone(req.GetTargets()))
 	if errors.Is(err, ErrNotFound) {
-		return fault.New(fault.NotFound, "agent_unknown", "agent %s is no longer in the registry: its certificate ended long ago", e.id)
+		return forgotten(e)
 	}
 	if err != nil {
 		return fmt.Errorf("update agent %s: %w", e.id, err)
@@ -108,6 +108,12 @@ func (r *Registry) update(ctx context.Context, e *entry, req *agentsv1.UpdateAge
 	return nil
 }
 
+// forgotten returns the fault of an agent that is still in memory, but was
+// removed from the store.
+func forgotten(e *entry) error {
+	return fault.New(fault.NotFound, "agent_unknown", "agent %s is no longer in the registry, its certificate ended long ago: `esmon agents` lists those that are", e.id)
+}
+
 // RevokeAgent ends an agent's identity: its stream at once, and every later
 // handshake and call.
 func (s *Agents) RevokeAgent(ctx context.Context, req *agentsv1.RevokeAgentRequest) (*agentsv1.RevokeAgentResponse, error) {
@@ -116,7 +122,11 @@ func (s *Agents) RevokeAgent(ctx context.Context, req *agentsv1.RevokeAgentReque
 		return nil, err
 	}
 	now := s.r.now().Truncate(time.Millisecond)
-	if err := s.r.store.RevokeAgent(ctx, e.id, now); err != nil {
+	err = s.r.store.RevokeAgent(ctx, e.id, now)
+	if errors.Is(err, ErrNotFound) {
+		return nil, forgotten(e)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("revoke agent %s: %w", e.id, err)
 	}
 	e.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net"
 	"time"
 
@@ -75,7 +76,10 @@ func (r *Registry) CheckPeer(leaf *x509.Certificate) error {
 	if f, ok := errors.AsType[*fault.Error](err); ok {
 		return &mtls.Refusal{Reason: f.Reason, Message: f.Message, Err: err}
 	}
-	return err
+	if err != nil {
+		return &mtls.Refusal{Reason: "registry_unavailable", Message: fmt.Sprintf("agent %s cannot be looked up right now: it tries again by itself: %v", id, err), Err: err}
+	}
+	return nil
 }
 
 // UnaryAgentAuth is the interceptor of the agents' port: a call passes if its

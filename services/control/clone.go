@@ -21,9 +21,9 @@ const maxCounter = math.MaxInt64 - 1
 // be one behind for ever.
 func nextCounter(issued, confirmed, got uint64) (next uint64, ok bool) {
 	switch {
-	case got >= issued:
-		return got + 1, got < maxCounter
-	case got == issued-1 && confirmed < issued:
+	case got >= issued && got < maxCounter:
+		return got + 1, true
+	case got+1 == issued && confirmed < issued:
 		return issued, true
 	}
 	return 0, false

@@ -8,9 +8,11 @@ import (
 
 // Config are the settings of the registry.
 type Config struct {
-	// MaxAgents is how many agents may be enrolled at a time.
+	// MaxAgents is how many agents may be enrolled at a time; further ones are
+	// refused.
 	MaxAgents int `yaml:"max_agents"`
-	// MaxTokens is how many enrolment tokens may be kept, used up ones included.
+	// MaxTokens is how many enrolment tokens there may be at a time, used up ones
+	// included.
 	MaxTokens int `yaml:"max_tokens"`
 	// MaxTokenLife is the longest time that an enrolment token may be valid.
 	MaxTokenLife time.Duration `yaml:"max_token_life"`
@@ -18,14 +20,15 @@ type Config struct {
 	// skew of connected agents are written to the database. A crash loses what is
 	// newer.
 	FlushInterval time.Duration `yaml:"flush_interval"`
-	// EnrolFailures is how many failed enrolments one address may make at once;
-	// after that one more is possible every EnrolPause. Enrolments that succeed do
-	// not count.
+	// EnrolFailures is how many enrolments one address may fail at once; after that
+	// it may try once every control.enrol_pause. Enrolments that succeed do not
+	// count.
 	EnrolFailures int `yaml:"enrol_failures"`
-	// EnrolPause is how long an address waits for one more failed enrolment.
+	// EnrolPause is how long an address that failed too often must wait before it
+	// may try once more.
 	EnrolPause time.Duration `yaml:"enrol_pause"`
-	// ForgetAfter is how long after its certificate ended an agent stays in the
-	// registry, and an ended token in the list.
+	// ForgetAfter is how long an agent stays in the registry after its certificate
+	// ended, and a token in the list after it ended.
 	ForgetAfter time.Duration `yaml:"forget_after"`
 }
 

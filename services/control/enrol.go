@@ -44,15 +44,17 @@ func (s *Enrolment) Enrol(ctx context.Context, req *enrolv1.EnrolRequest) (*enro
 	if !r.failures.ready(key, r.now()) {
 		return nil, r.refuse(fault.New(fault.Exhausted, "enrol_rate_limited", "too many enrolments from this address failed: wait %s, then try with a token that is valid", r.cfg.EnrolPause))
 	}
-	res, err := r.enrol(ctx, req)
+	res, again, err := r.enrol(ctx, req)
 	if err != nil {
 		if k := fault.KindOf(err); k == fault.Unauthenticated || k == fault.Invalid || k == fault.Denied {
 			r.failures.take(key, r.now())
 		}
 		return nil, r.refuse(err)
 	}
-	r.metrics.enrolled.Inc()
-	r.log.InfoContext(ctx, "agent enrolled", "agent", res.GetAgentId(), "host_name", req.GetHostName(), "from", addressText(from))
+	if !again {
+		r.metrics.enrolled.Inc()
+	}
+	r.log.InfoContext(ctx, "agent enrolled", "agent", res.GetAgentId(), "host_name", req.GetHostName(), "from", addressText(from), "again", again)
 	return res, nil
 }
 
@@ -61,21 +63,22 @@ func (r *Registry) refuse(err error) error {
 	return err
 }
 
-func (r *Registry) enrol(ctx context.Context, req *enrolv1.EnrolRequest) (*enrolv1.EnrolResponse, error) {
+// enrol also tells whether the agent was enrolled already.
+func (r *Registry) enrol(ctx context.Context, req *enrolv1.EnrolRequest) (res *enrolv1.EnrolResponse, again bool, err error) {
 	t, err := r.provenToken(ctx, req.GetToken())
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	if err := checkFacts(req); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	id, err := newAgentID()
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	issued, err := r.authority.IssueAgent(id, req.GetCsr())
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	stored, again, err := r.store.Enrol(ctx, Agent{
 		ID: id, HostName: req.GetHostName(), HostID: req.GetHostId(), OSType: req.GetOsType(), Arch: req.GetArch(),
@@ -83,16 +86,16 @@ func (r *Registry) enrol(ctx context.Context, req *enrolv1.EnrolRequest) (*enrol
 		Enrolled: r.now().Truncate(time.Millisecond), CertificateEnd: issued.End,
 	}, r.cfg.MaxAgents)
 	if err != nil {
-		return nil, r.enrolError(err, t)
+		return nil, false, r.enrolError(err, t)
 	}
 	if again {
 		if issued, err = r.issueAgain(ctx, stored.ID, req.GetCsr()); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	} else {
 		r.add(stored)
 	}
-	return &enrolv1.EnrolResponse{AgentId: stored.ID, Chain: issued.Chain, Roots: r.authority.RootsDER()}, nil
+	return &enrolv1.EnrolResponse{AgentId: stored.ID, Chain: issued.Chain, Roots: r.authority.RootsDER()}, again, nil
 }
 
 // provenToken returns the token if the text has its secret. Who does not have
@@ -163,7 +166,9 @@ func (r *Registry) issueAgain(ctx context.Context, id string, request []byte) (*
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.rec.CertificateEnd = issued.End
+	if issued.End.After(e.rec.CertificateEnd) { // of two at a time the later one stays, as in the store
+		e.rec.CertificateEnd = issued.End
+	}
 	return issued, nil
 }
 
@@ -175,10 +180,14 @@ func (s *Enrolment) Renew(ctx context.Context, req *enrolv1.RenewRequest) (*enro
 	if !ok {
 		return nil, r.refuse(fault.New(fault.Unauthenticated, mtls.ReasonMissing, "only an enrolled agent can renew its certificate: enrol first (esmon-agent enroll)"))
 	}
-	if err := r.active(ctx, id); err != nil {
+	e, err := r.lookup(ctx, id)
+	if err != nil {
 		return nil, r.refuse(err)
 	}
-	if !r.renewals.take(id, r.now()) {
+	if err := e.revoked(); err != nil {
+		return nil, r.refuse(err)
+	}
+	if !e.renewals.AllowN(r.now(), 1) {
 		return nil, r.refuse(fault.New(fault.Exhausted, "renew_rate_limited", "agent %s renews its certificate too often: wait %s", id, renewPause))
 	}
 	issued, err := r.issueAgain(ctx, id, req.GetCsr())

@@ -17,6 +17,8 @@ const (
 	maxWord     = 64  // operating system, architecture, version
 	maxText     = 256 // descriptions
 	maxTags     = 20
+	maxTagName  = 200
+	maxTagValue = 1024
 	maxTargets  = 1000
 	maxTargetID = 200
 )
@@ -45,21 +47,30 @@ func factsOf(a *Agent) *facts {
 // every series of the agent, so the rules of labels hold.
 func checkTags(tags map[string]string) error {
 	if len(tags) > maxTags {
-		return fault.New(fault.Invalid, "tags_too_many", "tags: %d tags, the limit is %d", len(tags), maxTags)
+		return fault.New(fault.Invalid, "tags_too_many", "tags: %d tags, the limit is %d: leave some out", len(tags), maxTags)
 	}
-	e := metric.Entity{}
 	for _, k := range slices.Sorted(maps.Keys(tags)) {
-		if tags[k] == "" {
-			return fault.New(fault.Invalid, "tag_empty", "tags: %q has no value; give it one or leave it out", clip(k))
+		if err := checkTag(k, tags[k]); err != nil {
+			return err
 		}
-		if strings.ContainsRune(tags[k], 0) {
-			return fault.New(fault.Invalid, "tag_invalid", "tags: the value of %q contains a NUL character; remove it", clip(k))
-		}
-		e.Labels = append(e.Labels, metric.Label{Name: k, Value: tags[k]})
 	}
-	limits := metric.DefaultLimits()
-	if r := limits.CheckEntity(&e); r != nil {
-		return fault.New(fault.Invalid, r.Reason, "tags: %s", r.Message)
+	return nil
+}
+
+func checkTag(name, value string) error {
+	switch {
+	case !metric.ValidLabelName(name):
+		return fault.New(fault.Invalid, "label_name_invalid", "tags: label name %q is not valid: use letters, digits and _, not starting with a digit", clip(name))
+	case len(name) > maxTagName:
+		return fault.New(fault.Invalid, "label_name_too_long", "tags: label name %q has %d bytes, the limit is %d: shorten it", clip(name), len(name), maxTagName)
+	case metric.Reserved(name):
+		return fault.New(fault.Invalid, "label_reserved", "tags: label %q is set by the server: take another name", clip(name))
+	case value == "":
+		return fault.New(fault.Invalid, "tag_empty", "tags: %q has no value: give it one or leave it out", clip(name))
+	case !storable(value):
+		return fault.New(fault.Invalid, "tag_invalid", "tags: the value of %q is not UTF-8 or contains a NUL character: use text", clip(name))
+	case len(value) > maxTagValue:
+		return fault.New(fault.Invalid, "label_value_too_long", "tags: the value of %q has %d bytes, the limit is %d: shorten it", clip(name), len(value), maxTagValue)
 	}
 	return nil
 }
@@ -67,15 +78,15 @@ func checkTags(tags map[string]string) error {
 // checkTargets returns what is wrong with ids of targets.
 func checkTargets(targets []string) error {
 	if len(targets) > maxTargets {
-		return fault.New(fault.Invalid, "targets_too_many", "targets: %d targets, the limit is %d an agent", len(targets), maxTargets)
+		return fault.New(fault.Invalid, "targets_too_many", "targets: %d targets, the limit is %d an agent: give some to another agent", len(targets), maxTargets)
 	}
 	seen := make(map[string]bool, len(targets))
 	for _, t := range targets {
 		if !validTarget(t) {
-			return fault.New(fault.Invalid, "target_invalid", "targets: %q: use 1 to %d letters, digits and . _ - : /", clip(t), maxTargetID)
+			return fault.New(fault.Invalid, "target_invalid", "targets: %q is not valid: use 1 to %d letters, digits and . _ - : /", clip(t), maxTargetID)
 		}
 		if seen[t] {
-			return fault.New(fault.Invalid, "target_twice", "targets: %q stands twice; leave one out", clip(t))
+			return fault.New(fault.Invalid, "target_twice", "targets: %q stands twice: leave one out", clip(t))
 		}
 		seen[t] = true
 	}
@@ -102,13 +113,16 @@ func checkText(fields ...field) error {
 	for _, f := range fields {
 		switch {
 		case len(f.value) > f.limit:
-			return fault.New(fault.Invalid, f.name+"_too_long", "%s: %d bytes, the limit is %d", f.name, len(f.value), f.limit)
+			return fault.New(fault.Invalid, f.name+"_too_long", "%s: %d bytes, the limit is %d: shorten it", f.name, len(f.value), f.limit)
 		case !utf8.ValidString(f.value) || strings.ContainsFunc(f.value, control):
 			return fault.New(fault.Invalid, f.name+"_invalid", "%s: use UTF-8 text without control characters", f.name)
 		}
 	}
 	return nil
 }
+
+// storable tells whether every database can keep the text.
+func storable(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 func control(r rune) bool { return r < 0x20 || r == 0x7f }
 

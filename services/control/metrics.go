@@ -21,7 +21,7 @@ func newMetrics(reg prometheus.Registerer, r *Registry) (*metrics, error) {
 	m := &metrics{
 		enrolled: counter("esmon_agents_enrolled_total", "Agents that got an identity."),
 		renewed:  counter("esmon_agent_certificates_renewed_total", "Certificates of agents that were renewed."),
-		connects: counter("esmon_agent_connects_total", "Streams that agents opened."),
+		connects: counter("esmon_control_agent_connects_total", "Streams that agents opened."),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "esmon_agent_refusals_total",
 			Help: "Handshakes, calls, connects and enrolments that were refused, by reason.",
@@ -37,7 +37,7 @@ func newMetrics(reg prometheus.Registerer, r *Registry) (*metrics, error) {
 
 var (
 	agentsDesc = prometheus.NewDesc("esmon_agents", "Agents in the registry, by state.", []string{"state"}, nil)
-	expiryDesc = prometheus.NewDesc("esmon_agent_certificate_expiry_min_timestamp_seconds",
+	expiryDesc = prometheus.NewDesc("esmon_control_agent_certificate_expiry_min_timestamp_seconds",
 		"When the first certificate of an agent that is connected ends, Unix time; none without one.", nil, nil)
 )
 

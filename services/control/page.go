@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/esolutions/esmon/services/fault"
 )
@@ -58,7 +59,7 @@ func decodeCursor(form, token string) (a, b string, err error) {
 		return "", "", badCursor()
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(token)
-	if err != nil {
+	if err != nil || !utf8.Valid(raw) {
 		return "", "", badCursor()
 	}
 	parts := strings.Split(string(raw), "\x00")

@@ -41,7 +41,6 @@ type Registry struct {
 	metrics   *metrics
 	connects  batcher
 	failures  *limiter // of enrolments, by address
-	renewals  *limiter // by agent
 
 	mu     sync.RWMutex // guards agents
 	agents map[string]*entry
@@ -61,8 +60,9 @@ type entry struct {
 	dirty     atomic.Bool // it is in the registry's list of dirty entries
 
 	pace       *rate.Limiter // of connects
-	connecting sync.Mutex    // held through one connect, its write included
-	updating   sync.Mutex    // held through one change by the operator, its write included
+	renewals   *rate.Limiter
+	connecting sync.Mutex // held through one connect, its write included
+	updating   sync.Mutex // held through one change by the operator, its write included
 
 	mu      sync.Mutex // guards what follows
 	rec     Agent      // as stored; LastAck, SkewMS and Confirmed are those above
@@ -80,7 +80,6 @@ func Open(ctx context.Context, cfg Config, deps Deps, log *slog.Logger, reg prom
 	r := &Registry{
 		cfg: cfg, store: deps.Store, authority: deps.Authority, now: deps.Now, log: log,
 		failures: newLimiter(cfg.EnrolFailures, cfg.EnrolPause),
-		renewals: newLimiter(renewBurst, renewPause),
 		agents:   make(map[string]*entry),
 	}
 	r.connects.save = r.store.SaveConnects
@@ -115,7 +114,11 @@ func (r *Registry) add(a Agent) *entry {
 	if e, ok := r.agents[a.ID]; ok {
 		return e
 	}
-	e := &entry{id: a.ID, rec: a, pace: rate.NewLimiter(rate.Every(connectPause), connectBurst)}
+	e := &entry{
+		id: a.ID, rec: a,
+		pace:     rate.NewLimiter(rate.Every(connectPause), connectBurst),
+		renewals: rate.NewLimiter(rate.Every(renewPause), renewBurst),
+	}
 	e.facts.Store(factsOf(&a))
 	e.lastAck.Store(milli(a.LastAck))
 	e.skewMS.Store(a.SkewMS)
@@ -133,7 +136,11 @@ func (r *Registry) lookup(ctx context.Context, id string) (*entry, error) {
 	if ok {
 		return e, nil
 	}
-	a, err := r.store.Agent(ctx, id)
+	var a Agent
+	err := ErrNotFound
+	if storable(id) {
+		a, err = r.store.Agent(ctx, id)
+	}
 	if errors.Is(err, ErrNotFound) {
 		return nil, fault.New(fault.NotFound, "agent_unknown", "no agent %q is in the registry: `esmon agents` lists them; an agent that was removed must enrol anew", clip(id))
 	}
@@ -149,6 +156,11 @@ func (r *Registry) active(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
+	return e.revoked()
+}
+
+// revoked returns the fault of a revoked agent, or nil.
+func (e *entry) revoked() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.revokedLocked()
@@ -181,9 +193,9 @@ func (r *Registry) Counts() (enrolled, connected int) {
 		e.mu.Lock()
 		if e.rec.Revoked.IsZero() {
 			enrolled++
-		}
-		if e.session != nil {
-			connected++
+			if e.session != nil {
+				connected++
+			}
 		}
 		e.mu.Unlock()
 	}

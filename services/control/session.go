@@ -37,7 +37,8 @@ const clonedEvery = time.Minute
 // Connect opens the session of a stream whose certificate names the agent. An
 // older session of the agent is superseded: the newest stream wins. The counter
 // is durable when Connect returns. Refusals are faults: identity_revoked,
-// identity_cloned, agent_unknown, or what is wrong with the hello.
+// identity_cloned, agent_unknown, connects_too_often, stream_over,
+// registry_unavailable, or what is wrong with the hello.
 func (r *Registry) Connect(ctx context.Context, agentID string, hello *ingestv1.Hello) (*Session, error) {
 	s, err := r.connect(ctx, agentID, hello)
 	if err != nil {
@@ -54,15 +55,21 @@ func (r *Registry) connect(ctx context.Context, agentID string, hello *ingestv1.
 	if err != nil {
 		return nil, err
 	}
-	if !e.pace.AllowN(r.now(), 1) {
-		return nil, fault.New(fault.Exhausted, "connects_too_often", "agent %s opens streams more often than every %s: let it wait between attempts; if two hosts share the id, enrol one anew", e.id, connectPause)
-	}
 	e.connecting.Lock()
 	defer e.connecting.Unlock()
+	// One that was given up while it waited must neither displace the stream that
+	// replaced it nor pass for a copy.
+	if err := ctx.Err(); err != nil {
+		return nil, fault.Wrap(err, fault.Unavailable, "stream_over", "the stream ended before its session was opened: connect again")
+	}
 	next, err := e.admit(hello)
 	if err != nil {
 		r.noteCopy(ctx, e, err)
 		return nil, err
+	}
+	// Only what is written counts: a copy that is refused in a loop keeps nobody out.
+	if !e.pace.AllowN(r.now(), 1) {
+		return nil, fault.New(fault.Exhausted, "connects_too_often", "agent %s opens streams more often than every %s: let it wait between attempts; if two hosts share the id, enrol one anew", e.id, connectPause)
 	}
 	c := e.connectRecord(hello, next, r.now())
 	if err := r.connects.add(ctx, c); err != nil {

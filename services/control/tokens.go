@@ -55,12 +55,13 @@ func (s *Tokens) CreateToken(ctx context.Context, req *enrolv1.CreateTokenReques
 		}
 		return nil, fmt.Errorf("store the enrolment token: %w", err)
 	}
+	r.log.InfoContext(ctx, "enrolment token created", "token", t.ID, "uses", t.Uses, "expires", t.Expires, "description", t.Description)
 	return &enrolv1.CreateTokenResponse{Secret: secret.String(), Token: tokenMessage(&t, now)}, nil
 }
 
 func (r *Registry) tokenLife(req *enrolv1.CreateTokenRequest) (time.Duration, error) {
 	if req.GetUses() > maxUses {
-		return 0, fault.New(fault.Invalid, "uses_too_many", "uses: %d, the limit is %d", req.GetUses(), maxUses)
+		return 0, fault.New(fault.Invalid, "uses_too_many", "uses: %d, the limit is %d: make several tokens", req.GetUses(), maxUses)
 	}
 	if err := checkText(field{"description", req.GetDescription(), maxText}); err != nil {
 		return 0, err
@@ -105,7 +106,10 @@ func (s *Tokens) ListTokens(ctx context.Context, req *enrolv1.ListTokensRequest)
 
 // RevokeToken ends a token at once.
 func (s *Tokens) RevokeToken(ctx context.Context, req *enrolv1.RevokeTokenRequest) (*enrolv1.RevokeTokenResponse, error) {
-	err := s.r.store.RevokeToken(ctx, req.GetId(), s.r.now())
+	err := ErrNotFound
+	if storable(req.GetId()) {
+		err = s.r.store.RevokeToken(ctx, req.GetId(), s.r.now())
+	}
 	if errors.Is(err, ErrNotFound) {
 		return nil, fault.New(fault.NotFound, "token_unknown", "there is no enrolment token %q: list them with `esmon token list`", clip(req.GetId()))
 	}
