@@ -41,7 +41,7 @@ func (r *replay) RecvMsg(into any) error {
 	}
 	m := r.messages[min(r.sent, 2)]
 	r.sent++
-	return into.(*ingestv1.StreamRequest).UnmarshalVT(m)
+	return into.(unmarshaller).UnmarshalVT(m)
 }
 
 func (r *replay) Send(*ingestv1.StreamResponse) error { return nil }

@@ -10,51 +10,69 @@ import (
 
 // Config are the settings of the collector.
 type Config struct {
-	// Limits bound single definitions and frames. Past is the retention.
+	// Limits are what a single definition or sample may be. What is beyond them is
+	// refused by itself; the rest of its batch is stored. How old a sample may be is
+	// tsdb.retention.
 	Limits metric.Limits `yaml:"limits"`
 
-	// MaxEntities is how many entities of one agent may be in use at a time.
+	// MaxEntities is how many entities (hosts, disks, processes) one agent may have
+	// in use at a time. Samples of further ones are refused.
 	MaxEntities int `yaml:"max_entities"`
-	// MaxSchemas is how many schemas one agent may define on a stream.
+	// MaxSchemas is how many schemas (lists of metrics that are sent together) one
+	// agent may define while it is connected. Samples of further ones are refused.
 	MaxSchemas int `yaml:"max_schemas"`
-	// MaxSeries is how many series of one agent may be in use at a time.
+	// MaxSeries is how many series one agent, or one program that pushes, may have
+	// in use at a time. Samples of further ones are refused.
 	MaxSeries int `yaml:"max_series"`
-	// IdleAfter is how long a series is not sent before it no longer counts.
+	// IdleAfter is how long a series or an entity must not have been sent to count
+	// no longer against collector.max_series and collector.max_entities.
 	IdleAfter time.Duration `yaml:"idle_after"`
-	// SamplesPerSecond is how many samples a second one agent may send for long.
+	// SamplesPerSecond is how many samples a second one agent, or one program that
+	// pushes, may send for long. What is beyond is put off; agents send it again by
+	// themselves.
 	SamplesPerSecond int `yaml:"samples_per_second"`
-	// BurstSamples is how many samples one agent may send at once.
+	// BurstSamples is how many samples one agent may send at once after a time of
+	// silence, as it does when it catches up.
 	BurstSamples int `yaml:"burst_samples"`
 
-	// Window is how many unacknowledged batches an agent is told it may have.
+	// Window is how many batches an agent may send ahead, without having them
+	// acknowledged. More speed up catching up over slow lines.
 	Window uint32 `yaml:"window"`
-	// MaxBatchBytes is the largest encoded batch an agent is told it may send.
+	// MaxBatchBytes is the largest batch that an agent may send, uncompressed; at
+	// most 8MiB. Agents are told and split what is larger; a connection that sends
+	// more is ended.
 	MaxBatchBytes int `yaml:"max_batch_bytes"`
-	// HelloTimeout is how long a new stream may take to say hello.
+	// HelloTimeout is how long an agent that has connected may take to say who it is.
 	HelloTimeout time.Duration `yaml:"hello_timeout"`
 
-	// MinGap and MaxGap bound how long a record is gathered. The gap is short
-	// while waiting would gather nothing more, and grows with the load.
+	// MinGap is the shortest time for which batches of all agents are gathered
+	// before they are written to the ingest log together. The time grows with the
+	// load, up to collector.max_gap.
 	MinGap time.Duration `yaml:"min_gap"`
-	// MaxGap is the upper bound.
+	// MaxGap is the longest time for which batches are gathered: so much longer an
+	// acknowledgement takes under load.
 	MaxGap time.Duration `yaml:"max_gap"`
-	// RecordBytes is how large a record becomes before it is published at once,
-	// uncompressed.
+	// RecordBytes is how much is gathered, uncompressed, before it is written to the
+	// ingest log at once, without waiting; at most 16MiB.
 	RecordBytes int `yaml:"record_bytes"`
-	// Publishing is how many records may be under way to the log at a time.
+	// Publishing is how many writes to the ingest log may be under way at a time.
 	Publishing int `yaml:"publishing"`
-	// PublishTimeout is how long the log may take to confirm a record.
+	// PublishTimeout is how long a write to the ingest log may take. After that the
+	// agents concerned connect again and send once more.
 	PublishTimeout time.Duration `yaml:"publish_timeout"`
-	// FullPause is how long nothing is read after the log said it is full.
+	// FullPause is how long nothing is taken from agents after the ingest log was
+	// full; they are asked to send again after twice that.
 	FullPause time.Duration `yaml:"full_pause"`
-	// RedefineAfter is how long after it was confirmed a definition in use rides
-	// along again.
+	// RedefineAfter is how often the definition of a series in use is written to the
+	// ingest log again, so that the log can be read from any later place.
 	RedefineAfter time.Duration `yaml:"redefine_after"`
 
-	// MaxPushes is how many Push calls are worked on at a time; more wait.
+	// MaxPushes is how many requests of programs that push samples are worked on at
+	// a time; further ones wait.
 	MaxPushes int `yaml:"max_pushes"`
-	// DrainTimeout is how long a shutdown waits for what was received to become
-	// durable and to be acknowledged.
+	// DrainTimeout is how long the server, when it stops, waits for what it received
+	// to become durable and to be acknowledged. What is not comes again at the next
+	// start.
 	DrainTimeout time.Duration `yaml:"drain_timeout"`
 }
 
@@ -84,13 +102,13 @@ func (c *Config) Validate() error {
 	atLeast("max_series", c.MaxSeries >= 1, 1)
 	atLeast("idle_after", c.IdleAfter >= time.Minute, time.Minute)
 	atLeast("samples_per_second", c.SamplesPerSecond >= 1, 1)
-	atLeast("burst_samples", c.BurstSamples >= c.leastBurst(), fmt.Sprintf("%d: a batch of max_batch_bytes, or a whole push, would never pass", c.leastBurst()))
+	atLeast("burst_samples", c.BurstSamples >= c.leastBurst(), fmt.Sprintf("%d: a batch of collector.max_batch_bytes, or a whole push, would never pass", c.leastBurst()))
 	atLeast("window", c.Window >= 1, 1)
-	atLeast("max_batch_bytes", c.MaxBatchBytes >= 64<<10, 64<<10)
+	atLeast("max_batch_bytes", c.MaxBatchBytes >= 64<<10, "64KiB")
 	atLeast("hello_timeout", c.HelloTimeout >= time.Second, time.Second)
 	atLeast("min_gap", c.MinGap >= 0, 0)
-	atLeast("max_gap", c.MaxGap >= c.MinGap, "min_gap")
-	atLeast("record_bytes", c.RecordBytes >= 4<<10, 4<<10)
+	atLeast("max_gap", c.MaxGap >= c.MinGap, fmt.Sprintf("collector.min_gap, which is %s", c.MinGap))
+	atLeast("record_bytes", c.RecordBytes >= 4<<10, "4KiB")
 	atLeast("publishing", c.Publishing >= 1, 1)
 	atLeast("publish_timeout", c.PublishTimeout >= time.Second, time.Second)
 	atLeast("full_pause", c.FullPause >= time.Millisecond, time.Millisecond)
@@ -101,10 +119,10 @@ func (c *Config) Validate() error {
 		errs = append(errs, fmt.Errorf("limits: %w", err))
 	}
 	if c.RecordBytes > maxRecordBytes {
-		errs = append(errs, fmt.Errorf("record_bytes: must be at most %d MiB", maxRecordBytes>>20))
+		errs = append(errs, fmt.Errorf("record_bytes: must be at most %dMiB", maxRecordBytes>>20))
 	}
 	if c.MaxBatchBytes > maxBatchBytes {
-		errs = append(errs, fmt.Errorf("max_batch_bytes: must be at most %d MiB", maxBatchBytes>>20))
+		errs = append(errs, fmt.Errorf("max_batch_bytes: must be at most %dMiB", maxBatchBytes>>20))
 	}
 	return errors.Join(errs...)
 }

@@ -158,7 +158,7 @@ func labelsOf(in []*ingestv1.Label, where string) (metric.Labels, *metric.Refusa
 	slices.SortFunc(out, func(a, b metric.Label) int { return strings.Compare(a.Name, b.Name) })
 	for i := 1; i < len(out); i++ {
 		if out[i].Name == out[i-1].Name {
-			return nil, &metric.Refusal{Reason: "label_twice", Message: fmt.Sprintf("%s: label %q stands twice", where, clip(out[i].Name))}
+			return nil, &metric.Refusal{Reason: "label_twice", Message: fmt.Sprintf("%s: label %q stands twice: leave one out", where, clip(out[i].Name))}
 		}
 	}
 	return out, nil

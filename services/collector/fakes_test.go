@@ -263,6 +263,9 @@ func (p *pipe) Recv() (*ingestv1.StreamRequest, error) {
 	return m, p.RecvMsg(m)
 }
 
+// unmarshaller is what the codec of the agents' port asks of a message.
+type unmarshaller interface{ UnmarshalVT(wire []byte) error }
+
 func (p *pipe) RecvMsg(into any) error {
 	select {
 	case m, ok := <-p.in:
@@ -273,7 +276,7 @@ func (p *pipe) RecvMsg(into any) error {
 		if err != nil {
 			return status.Error(codes.Internal, err.Error())
 		}
-		return into.(*ingestv1.StreamRequest).UnmarshalVT(wire)
+		return into.(unmarshaller).UnmarshalVT(wire)
 	case <-p.ctx.Done():
 		return status.FromContextError(p.ctx.Err()).Err()
 	}

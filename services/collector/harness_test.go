@@ -63,8 +63,40 @@ func newRigOn(t testing.TB, log *fakeLog, change func(*collector.Config)) *rig {
 	if r.c, err = collector.New(cfg, deps, discard(), r.reg); err != nil {
 		t.Fatal(err)
 	}
+	r.wantNoNewReasons()
 	r.run()
 	return r
+}
+
+// wantNoNewReasons fails the test if at its end a reason is counted that was not
+// shown at zero before: an alert on the increase of a counter would have missed it.
+func (r *rig) wantNoNewReasons() {
+	shown := r.reasons()
+	r.Cleanup(func() {
+		for name := range r.reasons() {
+			if !shown[name] {
+				r.Errorf("%s was not there at zero when the collector began", name)
+			}
+		}
+	})
+}
+
+// reasons returns the label values of what is refused, put off and published.
+func (r *rig) reasons() map[string]bool {
+	families, err := r.reg.Gather()
+	if err != nil {
+		r.Fatal(err)
+	}
+	out := map[string]bool{}
+	for _, f := range families {
+		switch f.GetName() {
+		case "esmon_collector_refused_frames_total", "esmon_collector_refused_points_total", "esmon_collector_put_off_batches_total", "esmon_collector_records_total":
+			for _, m := range f.GetMetric() {
+				out[f.GetName()+" "+m.GetLabel()[0].GetValue()] = true
+			}
+		}
+	}
+	return out
 }
 
 func (r *rig) run() {

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/esolutions/esmon/services/bus"
+	"github.com/esolutions/esmon/services/metric"
 )
 
 // metrics are the collector's own.
@@ -41,7 +42,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		frames:        counter("frames_total", "Frames made durable."),
 		samples:       counter("samples_total", "Samples made durable, missing values included."),
 		batches:       counter("batches_total", "Batches of agents and pushes made durable."),
-		oversized:     counter("messages_too_large_total", "Messages of agents beyond max_batch_bytes; each ended its stream."),
+		oversized:     counter("messages_too_large_total", "Messages of agents larger than collector.max_batch_bytes; each ended its stream."),
 		refusedFrames: vec("refused_frames_total", "Frames refused for good, by reason.", "reason"),
 		putOffBatches: vec("put_off_batches_total", "Batches refused that agents may send again, by reason.", "reason"),
 		points:        counter("points_total", "Points of pushes made durable."),
@@ -63,7 +64,40 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		m.frames, m.samples, m.batches, m.oversized, m.refusedFrames, m.putOffBatches, m.points, m.refusedPoints, m.records, m.rawBytes,
 		m.recordBytes, m.commit, m.gap, m.queue, m.full, m.streams, m.ended, m.staleMarkers,
 	}
+	m.showZeros()
 	return m, register(reg, all...)
+}
+
+// What frames, points and batches are refused for, besides what package metric
+// checks, and what streams end with, besides what the registry of agents says.
+var (
+	frameReasons = []string{
+		"frame_width", "definition_unknown", "definition_changed", "target_not_assigned",
+		"agent_schema_quota", "agent_entity_quota", "agent_series_quota", "agent_definition_bytes",
+	}
+	pointReasons = []string{"source_sample_rate", "agent_series_quota", "point_twice", "timestamp_invalid"}
+	batchReasons = []string{"agent_sample_rate", "log_full"}
+	endReasons   = []string{
+		"closed", "disconnected", "shutting_down", "certificate_missing", "hello_missing", "hello_timeout", "message_unexpected", tooLarge,
+		"definitions_renew", "log_full", "ingest_log_unavailable", "internal",
+	}
+)
+
+// showZeros makes every known reason visible before it happens for the first
+// time: an alert on the increase of a counter misses the first step of one that
+// was not there.
+func (m *metrics) showZeros() {
+	for v, values := range map[*prometheus.CounterVec][]string{
+		m.refusedFrames: append(metric.Reasons(), frameReasons...),
+		m.refusedPoints: append(metric.Reasons(), pointReasons...),
+		m.putOffBatches: batchReasons,
+		m.ended:         endReasons,
+		m.records:       {"confirmed", "full", "failed"},
+	} {
+		for _, value := range values {
+			v.WithLabelValues(value)
+		}
+	}
 }
 
 func register(reg prometheus.Registerer, cs ...prometheus.Collector) error {

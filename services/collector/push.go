@@ -19,7 +19,7 @@ const maxPoints = 10_000
 // way of the agents' frames; it answers when they are durable.
 func (c *Collector) Push(ctx context.Context, req *ingestv1.PushRequest) (*ingestv1.PushResponse, error) {
 	if n := len(req.GetPoints()); n > maxPoints {
-		return nil, fault.New(fault.Invalid, "too_many_points", "points: %d in one push, the limit is %d; send them in several", n, maxPoints)
+		return nil, fault.New(fault.Invalid, "too_many_points", "points: %d in one push, the limit is %d: send them in several", n, maxPoints)
 	}
 	select {
 	case c.pushes <- struct{}{}:
@@ -35,7 +35,7 @@ func (c *Collector) Push(ctx context.Context, req *ingestv1.PushRequest) (*inges
 	defer c.quotas.release(q, now)
 	if wait := q.take(len(req.GetPoints()), now); wait > 0 {
 		c.metrics.refusedPoints.WithLabelValues("source_sample_rate").Add(float64(len(req.GetPoints())))
-		return nil, fault.New(fault.Exhausted, "source_sample_rate", "%s sends more than %d points a second (samples_per_second): send this again in %s", q.who, c.cfg.SamplesPerSecond, wait.Round(time.Millisecond))
+		return nil, fault.New(fault.Exhausted, "source_sample_rate", "%s sends more than %d points a second (collector.samples_per_second): send this again in %s; send less often or less, or raise the setting", q.who, c.cfg.SamplesPerSecond, wait.Round(time.Millisecond))
 	}
 	p := &push{cfg: &c.cfg, g: c.gatherer(source), quota: q, now: now, source: source, check: newFrameCheck(&c.cfg.Limits, now)}
 	defer p.release()
@@ -141,7 +141,7 @@ func (p *push) row(r *row) {
 }
 
 func tooManyLabels(n int, cfg *Config) *metric.Refusal {
-	return &metric.Refusal{Reason: "entity_labels_too_many", Message: fmt.Sprintf("the point has %d labels, the limit is %d and source is one of them", n, cfg.Limits.EntityLabels)}
+	return &metric.Refusal{Reason: "entity_labels_too_many", Message: fmt.Sprintf("the point has %d labels, the limit is %d (collector.limits.entity_labels) and source is one of them: leave some out, or raise the setting", n, cfg.Limits.EntityLabels)}
 }
 
 func (p *push) refuse(point int, r *metric.Refusal) {

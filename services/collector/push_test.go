@@ -216,7 +216,7 @@ func TestPushLimits(t *testing.T) {
 			t.Errorf("refusal %v", f)
 		}
 		_, err = r.push(points[:100]...)
-		if fault.KindOf(err) != fault.Exhausted || fault.ReasonOf(err) != "source_sample_rate" || !strings.Contains(err.Error(), "samples_per_second") {
+		if fault.KindOf(err) != fault.Exhausted || fault.ReasonOf(err) != "source_sample_rate" || !strings.Contains(err.Error(), "(collector.samples_per_second)") {
 			t.Errorf("too fast: %v", err)
 		}
 		r.source = "other"

@@ -53,7 +53,7 @@ func (q *quota) admit(id pairID, width int, now time.Time) (*livePair, *metric.R
 	}
 	if q.series+width > q.cfg.MaxSeries {
 		return nil, &metric.Refusal{Reason: "agent_series_quota", Message: fmt.Sprintf(
-			"%s has %d series in use, its quota is %d (max_series) and this frame would add %d: find what makes a series of every request, user or file; series that are not sent for %s free their place",
+			"%s has %d series in use, its quota is %d (collector.max_series) and this would add %d: find what makes a series of every request, user or file, or raise the setting; series that are not sent for %s (collector.idle_after) free their place",
 			q.who, q.series, q.cfg.MaxSeries, width, q.cfg.IdleAfter)}
 	}
 	p := &livePair{width: width}

@@ -102,16 +102,27 @@ func TestConnectingAgainGainsNoSeries(t *testing.T) {
 	})
 }
 
+// wide returns frames with so many samples in hundreds, so that the batch stays
+// small.
+func wide(samples int) []part {
+	names := make([]string, 100)
+	for i := range names {
+		names[i] = fmt.Sprint("m", i)
+	}
+	parts := []part{schema(1, names...), entity(1, "")}
+	for range samples / len(names) {
+		parts = append(parts, frame(1, 1, make([]float64, len(names))...))
+	}
+	return parts
+}
+
 func TestTheRateQuotaPutsBatchesOff(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		r := newRig(t, func(c *collector.Config) {
 			c.MaxBatchBytes, c.SamplesPerSecond, c.BurstSamples = 64<<10, 1000, 10_000
 		})
 		a := r.connect("a")
-		many := []part{first}
-		for range 6000 {
-			many = append(many, frame(1, 1, 1))
-		}
+		many := wide(6000)
 		a.send(batch(1, many...))
 		a.send(batch(2, many...))
 		settle()
@@ -122,7 +133,7 @@ func TestTheRateQuotaPutsBatchesOff(t *testing.T) {
 		if ms := got[0].GetRetryAfterMs(); ms < 1900 || ms > 2010 {
 			t.Errorf("to be sent again after %d ms, want 2,000: 2,000 samples are missing at 1,000 a second", ms)
 		}
-		if !strings.Contains(got[0].GetMessage(), "samples_per_second") || !strings.Contains(got[0].GetMessage(), "agent a") {
+		if !strings.Contains(got[0].GetMessage(), "(collector.samples_per_second)") || !strings.Contains(got[0].GetMessage(), "agent a") {
 			t.Errorf("message %q", got[0].GetMessage())
 		}
 		time.Sleep(time.Duration(got[0].GetRetryAfterMs()) * time.Millisecond)
@@ -141,17 +152,14 @@ func TestDefinitionsOfABatchThatWasPutOffCount(t *testing.T) {
 			c.MaxBatchBytes, c.SamplesPerSecond, c.BurstSamples = 64<<10, 1000, 10_000
 		})
 		a := r.connect("a")
-		many := []part{first}
-		for range 10_000 {
-			many = append(many, frame(1, 1, 1))
-		}
-		a.send(batch(1, many...))
-		a.send(batch(2, schema(2, "b"), frame(1, 2, 1)))
+		a.send(batch(1, wide(5000)...))
+		a.send(batch(2, wide(5000)...))
+		a.send(batch(3, schema(2, "b"), frame(1, 2, 1)))
 		time.Sleep(time.Second)
-		a.send(batch(2, frame(1, 2, 1)))
+		a.send(batch(3, frame(1, 2, 1)))
 		settle()
 		if got := a.refusals(); len(got) != 1 || !got[0].GetRetryable() {
-			t.Errorf("refusals %v, want batch 2 put off once", got)
+			t.Errorf("refusals %v, want batch 3 put off once", got)
 		}
 	})
 }

@@ -8,9 +8,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
 	"github.com/esolutions/esmon/services/fault"
 	"github.com/esolutions/esmon/services/metric"
@@ -26,18 +23,14 @@ const (
 
 // receive takes batches until the agent sends no more or the stream ends.
 func (s *stream) receive() error {
-	req := &ingestv1.StreamRequest{}
+	req := s.c.newIncoming()
 	for {
-		req.ResetVT() // its frames go back to a pool while nothing is there to be read
-		if err := s.ss.RecvMsg(req); err != nil {
-			if status.Code(err) == codes.ResourceExhausted { // gRPC has told the agent
-				s.c.metrics.oversized.Inc()
-			}
-			return err //nolint:wrapcheck // io.EOF or a status
+		if err := s.c.receiveInto(s.ss, s.agent, req); err != nil {
+			return err
 		}
 		b := req.GetBatch()
 		if b == nil {
-			return fault.New(fault.Invalid, "message_unexpected", "after the hello a stream carries batches only")
+			return fault.New(fault.Invalid, "message_unexpected", "a second hello came: behind the first a stream carries batches only")
 		}
 		if err := s.take(b); err != nil {
 			return err
@@ -115,7 +108,7 @@ func (s *stream) check(m *ingestv1.Batch, b *batch) (*ingestv1.Refusal, error) {
 func (s *stream) tooFast(sequence uint64, wait time.Duration) *ingestv1.Refusal {
 	return &ingestv1.Refusal{
 		Sequence: sequence, Reason: "agent_sample_rate", Retryable: true, RetryAfterMs: uint32(min(wait/time.Millisecond+1, math.MaxUint32)),
-		Message: fmt.Sprintf("%s sends more than %d samples a second (samples_per_second): the batch is taken later", s.quota.who, s.c.cfg.SamplesPerSecond),
+		Message: fmt.Sprintf("%s sends more than %d samples a second (collector.samples_per_second): the batch is taken later; measure less often or less, or raise the setting", s.quota.who, s.c.cfg.SamplesPerSecond),
 	}
 }
 
@@ -160,7 +153,7 @@ func newFrameCheck(l *metric.Limits, now time.Time) frameCheck {
 func (c *frameCheck) frame(p *pair, f *ingestv1.Frame) *metric.Refusal {
 	values, t := f.GetValues(), f.GetTimestampMs()
 	if len(values) != p.width {
-		return &metric.Refusal{Reason: "frame_width", Message: fmt.Sprintf("the frame has %d values, schema %d has %d columns: send one value a column", len(values), f.GetSchema(), p.width)}
+		return &metric.Refusal{Reason: "frame_width", Message: fmt.Sprintf("the frame has %d values, schema %d has %d columns: send one value for each column", len(values), f.GetSchema(), p.width)}
 	}
 	if t < c.oldest || t > c.newest {
 		if r := c.limits.CheckTime(t, c.now); r != nil {
@@ -216,7 +209,7 @@ type ending struct{ s *stream }
 func (ending) confirmed(*gathered) {}
 
 func (e ending) putOff(*gathered, *ingestv1.Refusal) {
-	e.s.fail(fault.New(fault.Unavailable, "log_full", "the labels of this agent changed and that could not be stored: connect again"))
+	e.s.fail(fault.New(fault.Unavailable, "log_full", "the labels of this agent changed and that could not be stored because the ingest log takes nothing: connect again"))
 }
 
 func (e ending) lost(_ *gathered, err error) { e.s.fail(err) }

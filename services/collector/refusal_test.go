@@ -3,12 +3,18 @@ package collector_test
 import (
 	"fmt"
 	"math"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
+	"github.com/esolutions/esmon/services/bus/sqlite"
+	"github.com/esolutions/esmon/services/collector"
 	"github.com/esolutions/esmon/services/metric"
+	"github.com/esolutions/esmon/services/settings"
+	"github.com/esolutions/esmon/services/tsdb"
 )
 
 // Each batch has one frame that is refused between two that are stored.
@@ -37,10 +43,10 @@ func TestAFrameIsRefusedAndTheRestStored(t *testing.T) {
 		{"label twice", []part{schema(2, "a"), entity(2, "device=sda,device=sda"), frame(2, 2, 1)}, "label_twice", `"device"`},
 		{"label of the server", []part{schema(2, "a"), entity(2, "host_name=other"), frame(2, 2, 1)}, "label_reserved", `"host_name"`},
 		{"many labels", []part{schema(2, "a"), entity(2, manyLabels(41)), frame(2, 2, 1)}, "entity_labels_too_many", "41 labels, the limit is 40"},
-		{"many labels with the host's", []part{schema(2, "a"), entity(2, manyLabels(38)), frame(2, 2, 1)}, "entity_labels_too_many", "41 labels with those of the host"},
+		{"many labels with the host's", []part{schema(2, "a"), entity(2, manyLabels(38)), frame(2, 2, 1)}, "entity_labels_too_many", "41 labels with those of the host, the limit is 40 (collector.limits.entity_labels)"},
 		{"label on both", []part{schema(2, "a{device=sda}"), entity(2, "device=sda"), frame(2, 2, 1)}, "label_on_both", `"device"`},
 		{"far in the future", []part{schema(2, "a"), entity(2, "device=sda"), future(time.Hour)}, "timestamp_in_future", "the limit is 10m"},
-		{"before retention", []part{schema(2, "a"), entity(2, "device=sda"), future(-31 * 24 * time.Hour)}, "timestamp_before_retention", "720h"},
+		{"before retention", []part{schema(2, "a"), entity(2, "device=sda"), future(-31 * 24 * time.Hour)}, "timestamp_before_retention", "720h0m0s (tsdb.retention)"},
 		{"no time", []part{schema(2, "a"), entity(2, "device=sda"), rawTime(0)}, "timestamp_before_retention", "1970"},
 		{"absurd time", []part{schema(2, "a"), entity(2, "device=sda"), rawTime(math.MaxInt64)}, "timestamp_in_future", "ahead"},
 		{"foreign target", []part{schema(2, "a"), entityOf(2, "db7", "database=prod"), frame(2, 2, 1)}, "target_not_assigned", `"db7" is not assigned to agent a`},
@@ -79,7 +85,34 @@ func wantRefusal(t *testing.T, got []*ingestv1.Refusal, sequence uint64, frame u
 	if len(f.GetMessage()) > 1100 {
 		t.Errorf("a message of %d bytes", len(f.GetMessage()))
 	}
+	wantSettings(t, f.GetMessage())
 }
+
+// wantSettings checks that a message which tells a limit names the setting of it,
+// and that the settings it names are there.
+func wantSettings(t *testing.T, message string) {
+	t.Helper()
+	cfg := struct {
+		Collector collector.Config
+		TSDB      tsdb.Config
+		Bus       sqlite.Config
+	}{collector.DefaultConfig(), tsdb.DefaultConfig(), sqlite.DefaultConfig()}
+	var known []string
+	for _, d := range settings.New(&cfg).Describe() {
+		known = append(known, d.Path)
+	}
+	named := settingName.FindAllString(message, -1)
+	for _, name := range named {
+		if !slices.Contains(known, name) {
+			t.Errorf("%q names %s, which is no setting", message, name)
+		}
+	}
+	if len(named) == 0 && (strings.Contains(message, "the limit is") || strings.Contains(message, "its quota is")) {
+		t.Errorf("%q names no setting", message)
+	}
+}
+
+var settingName = regexp.MustCompile(`\b(collector|tsdb|bus)\.[a-z_.]*[a-z]`)
 
 func manyLabels(n int) string {
 	var b strings.Builder

@@ -20,13 +20,17 @@ import (
 
 // ServerConfig are the settings of the agents' port.
 type ServerConfig struct {
-	// MaxConnections is how many connections may be open; more are closed at once.
+	// MaxConnections is how many connections may be open at a time; further ones are
+	// closed at once, before they have cost anything.
 	MaxConnections int `yaml:"max_connections"`
-	// MaxStreams is how many calls a connection may have open.
+	// MaxStreams is how many calls one connection may have open at a time. An agent
+	// needs two.
 	MaxStreams uint32 `yaml:"max_streams"`
-	// Keepalive is after how much silence a connection is probed.
+	// Keepalive is how long a connection may be silent before it is probed. One that
+	// does not answer within 20s is closed.
 	Keepalive time.Duration `yaml:"keepalive"`
-	// HandshakeTimeout is how long a new connection may take to identify itself.
+	// HandshakeTimeout is how long a new connection may take to identify itself by
+	// its certificate.
 	HandshakeTimeout time.Duration `yaml:"handshake_timeout"`
 }
 
@@ -92,7 +96,7 @@ func NewServer(cfg ServerConfig, c *Collector, creds credentials.TransportCreden
 	s.grpc = grpc.NewServer(
 		grpc.Creds(creds),
 		grpc.ForceServerCodecV2(zstdgrpc.Codec()),
-		grpc.MaxRecvMsgSize(c.cfg.MaxBatchBytes+envelope),
+		grpc.MaxRecvMsgSize(maxBatchBytes+envelope), // see incoming
 		grpc.MaxConcurrentStreams(cfg.MaxStreams),
 		grpc.MaxHeaderListSize(16<<10),
 		grpc.ConnectionTimeout(cfg.HandshakeTimeout),

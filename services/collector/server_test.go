@@ -163,24 +163,6 @@ func TestPushOverTheWire(t *testing.T) {
 	}
 }
 
-// gRPC ends the stream by itself then, and says why.
-func TestAnOversizedBatchIsRefused(t *testing.T) {
-	t.Parallel()
-	p := newPort(t, func(c *collector.Config) { c.MaxBatchBytes = 64 << 10 }, nil)
-	s := p.call(p.dial(), "a")
-	p.greet(s)
-	many := []part{}
-	for range 10_000 {
-		many = append(many, frame(1, 1, 1))
-	}
-	p.batch(s, batch(1, many...)) // compressed it is small
-	acked, end := drain(s)
-	if status.Code(end.Err) != codes.ResourceExhausted || !strings.Contains(end.Message, "larger than max 66560") || len(acked) != 0 {
-		t.Errorf("the stream ended with %v, having acknowledged %v", end, acked)
-	}
-	waitFor(t, "it to be counted", func() bool { return p.value("messages_too_large_total") == 1 })
-}
-
 func TestReasonsReachTheAgent(t *testing.T) {
 	t.Parallel()
 	p := newPort(t, nil, nil)

@@ -67,10 +67,10 @@ func endOf(err error) string {
 func (c *Collector) stream(ss ingestv1.IngestService_StreamServer) error {
 	agent, ok := c.deps.Agent(ss.Context())
 	if !ok {
-		return fault.New(fault.Unauthenticated, "certificate_missing", "a stream needs an agent's certificate: enrol first")
+		return fault.New(fault.Unauthenticated, "certificate_missing", "a stream needs the certificate of an agent: enrol first")
 	}
 	hellos := make(chan firstMessage, 1)
-	go receiveHello(ss, hellos)
+	go c.receiveHello(ss, agent, hellos)
 	hello, err := c.awaitHello(ss.Context(), hellos)
 	if err != nil {
 		return err
@@ -96,13 +96,14 @@ type firstMessage struct {
 	err   error
 }
 
-func receiveHello(ss ingestv1.IngestService_StreamServer, hellos chan<- firstMessage) {
-	req, err := ss.Recv()
+func (c *Collector) receiveHello(ss ingestv1.IngestService_StreamServer, agent string, hellos chan<- firstMessage) {
+	req := c.newIncoming()
+	err := c.receiveInto(ss, agent, req)
 	switch {
 	case err != nil && !errors.Is(err, io.EOF):
 		hellos <- firstMessage{err: err}
 	case req.GetHello() == nil:
-		hellos <- firstMessage{err: fault.New(fault.Invalid, "hello_missing", "the first message of a stream must be a hello")}
+		hellos <- firstMessage{err: fault.New(fault.Invalid, "hello_missing", "the stream did not begin with a hello: send one before all else")}
 	default:
 		hellos <- firstMessage{hello: req.GetHello()}
 	}
@@ -115,7 +116,7 @@ func (c *Collector) awaitHello(ctx context.Context, hellos <-chan firstMessage) 
 	case first := <-hellos:
 		return first.hello, first.err
 	case <-timeout.C:
-		return nil, fault.New(fault.Unavailable, "hello_timeout", "no hello came within %s", c.cfg.HelloTimeout)
+		return nil, fault.New(fault.Unavailable, "hello_timeout", "no hello came within %s (collector.hello_timeout): send it as soon as the stream is open", c.cfg.HelloTimeout)
 	case <-c.draining:
 		return nil, errDraining
 	case <-ctx.Done():

@@ -125,7 +125,7 @@ func (t *table) resolve(e *entityEntry) *metric.Refusal {
 		var assigned bool
 		if labels, assigned = t.session.TargetLabels(e.target); !assigned {
 			return &metric.Refusal{Reason: "target_not_assigned", Message: fmt.Sprintf(
-				"target %q is not assigned to %s: assign it in the agent's configuration on the server, or stop measuring it", clip(e.target), t.quota.who)}
+				"target %q is not assigned to %s: assign it to the agent on the server, or stop measuring it", clip(e.target), t.quota.who)}
 		}
 	}
 	if t.resolved >= t.cfg.MaxEntities {
@@ -138,7 +138,7 @@ func (t *table) resolve(e *entityEntry) *metric.Refusal {
 	// operator's tag of the same name must not make one of many.
 	ent := &metric.Entity{Labels: labels.With(e.own...)}
 	if n := len(ent.Labels); n > t.cfg.Limits.EntityLabels {
-		return &metric.Refusal{Reason: "entity_labels_too_many", Message: fmt.Sprintf("the entity has %d labels with those of the host, the limit is %d", n, t.cfg.Limits.EntityLabels)}
+		return &metric.Refusal{Reason: "entity_labels_too_many", Message: fmt.Sprintf("the entity has %d labels with those of the host, the limit is %d (collector.limits.entity_labels): leave some out, take tags from the agent, or raise the setting", n, t.cfg.Limits.EntityLabels)}
 	}
 	size := labelBytes(ent.Labels)
 	if t.bytes+size > maxDefinitionBytes {
@@ -152,17 +152,17 @@ func (t *table) resolve(e *entityEntry) *metric.Refusal {
 
 func (t *table) tooManySchemas() *metric.Refusal {
 	return &metric.Refusal{Reason: "agent_schema_quota", Message: fmt.Sprintf(
-		"%s defined %d schemas, its quota is %d (max_schemas): make entities, not schemas, of what comes and goes", t.quota.who, t.defined, t.cfg.MaxSchemas)}
+		"%s defined %d schemas, its quota is %d (collector.max_schemas): make entities, not schemas, of what comes and goes, or raise the setting", t.quota.who, t.defined, t.cfg.MaxSchemas)}
 }
 
 func (t *table) tooManyBytes() *metric.Refusal {
 	return &metric.Refusal{Reason: "agent_definition_bytes", Message: fmt.Sprintf(
-		"the definitions of %s take more than %d bytes: send fewer entities, or fewer and shorter labels and help texts", t.quota.who, maxDefinitionBytes)}
+		"the definitions of %s take more than %d bytes, which no setting changes: send fewer entities, or fewer and shorter labels and help texts", t.quota.who, maxDefinitionBytes)}
 }
 
 func (t *table) tooManyEntities() *metric.Refusal {
 	return &metric.Refusal{Reason: "agent_entity_quota", Message: fmt.Sprintf(
-		"%s has %d entities in use, its quota is %d (max_entities): find what makes an entity of every request, user or file; entities that are not sent for %s free their place",
+		"%s has %d entities in use, its quota is %d (collector.max_entities): find what makes an entity of every request, user or file, or raise the setting; entities that are not sent for %s (collector.idle_after) free their place",
 		t.quota.who, t.resolved, t.cfg.MaxEntities, t.cfg.IdleAfter)}
 }
 

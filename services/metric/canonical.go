@@ -70,7 +70,7 @@ var ErrCorrupt = errors.New("corrupt definition")
 // it. The schema shares no memory with b.
 func DecodeSchema(b []byte) (*Schema, []byte, error) {
 	r := reader{b: b}
-	n := r.count(4) // a column takes four bytes at least
+	n := r.count(5) // a column takes five bytes at least
 	s := &Schema{Columns: make([]Column, n)}
 	for i := range s.Columns {
 		s.Columns[i] = Column{Name: r.string(), Type: Type(r.byte()), Unit: r.string(), Help: r.string(), Labels: r.labels()}

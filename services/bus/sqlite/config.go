@@ -8,24 +8,24 @@ import (
 
 // Config says how large the log may grow.
 type Config struct {
-	// MaxBytes bounds the records that storage has not released yet. Beyond it
-	// Publish returns bus.ErrFull. Default 4 GiB.
+	// MaxBytes is how much the log may hold that storage has not stored yet. Beyond
+	// it nothing is taken: agents keep their samples and send them later.
 	MaxBytes int64 `yaml:"max_bytes"`
-	// MaxAge bounds how old the oldest record that is not released may become.
-	// Beyond it Publish returns bus.ErrFull. Default 24 h.
+	// MaxAge is how long something may wait in the log to be stored. Beyond it
+	// nothing is taken: agents keep their samples and send them later.
 	MaxAge time.Duration `yaml:"max_age"`
-	// TailBytes is how much of what was published lately stays in memory for
-	// readers that are up to date. Default 4 MiB.
+	// TailBytes is how much of what was written lately stays in memory, so that
+	// readers which are up to date need no disk.
 	TailBytes int `yaml:"tail_bytes"`
-	// CheckpointBytes is how much is written before it is moved from the
-	// write-ahead log into the file. Default 8 MiB.
+	// CheckpointBytes is how much is written before SQLite's write-ahead log is moved
+	// into the file.
 	CheckpointBytes int64 `yaml:"checkpoint_bytes"`
-	// FreeBytes is how much released space the file keeps for later records;
-	// what is beyond is given back to the file system. Default 64 MiB.
+	// FreeBytes is how much free space the file keeps for what comes later; what is
+	// beyond is given back to the file system.
 	FreeBytes int64 `yaml:"free_bytes"`
 	// MinFreeBytes is how much space the file system must have left. Below it
-	// Publish returns bus.ErrFull: what is left belongs to the cuts and to dropping
-	// old data. Default 256 MiB.
+	// nothing is taken, because storing what was taken before and dropping old data
+	// need space too.
 	MinFreeBytes int64 `yaml:"min_free_bytes"`
 	// Free returns how much space is left; if nil, the file system is asked.
 	Free func() (int64, error) `yaml:"-"`
@@ -46,10 +46,10 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf("%s: must be at least %v", key, least))
 		}
 	}
-	atLeast("max_bytes", c.MaxBytes >= 1<<20, 1<<20)
+	atLeast("max_bytes", c.MaxBytes >= 1<<20, "1MiB")
 	atLeast("max_age", c.MaxAge >= time.Minute, time.Minute)
 	atLeast("tail_bytes", c.TailBytes >= 0, 0)
-	atLeast("checkpoint_bytes", c.CheckpointBytes >= 64<<10, 64<<10)
+	atLeast("checkpoint_bytes", c.CheckpointBytes >= 64<<10, "64KiB")
 	atLeast("free_bytes", c.FreeBytes >= 0, 0)
 	atLeast("min_free_bytes", c.MinFreeBytes >= 0, 0)
 	return errors.Join(errs...)

@@ -17,7 +17,7 @@ func newMetrics(reg prometheus.Registerer, l *Log) (*metrics, error) {
 	m := &metrics{
 		records:     prometheus.NewCounter(prometheus.CounterOpts{Name: "esmon_ingest_log_records_total", Help: "Records appended to the embedded ingest log."}),
 		bytes:       prometheus.NewCounter(prometheus.CounterOpts{Name: "esmon_ingest_log_appended_bytes_total", Help: "Bytes appended to the embedded ingest log."}),
-		full:        prometheus.NewCounter(prometheus.CounterOpts{Name: "esmon_ingest_log_full_total", Help: "Records not taken because storage has not caught up."}),
+		full:        prometheus.NewCounter(prometheus.CounterOpts{Name: "esmon_ingest_log_full_total", Help: "Records not taken because storage has not caught up or the disk is nearly full."}),
 		commits:     prometheus.NewHistogram(prometheus.HistogramOpts{Name: "esmon_ingest_log_commit_seconds", Help: "How long a durable commit took.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 14)}),
 		checkpoints: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "esmon_ingest_log_checkpoint_seconds", Help: "How long moving the write-ahead log into the file took.", Buckets: prometheus.ExponentialBuckets(0.001, 2, 14)}),
 	}

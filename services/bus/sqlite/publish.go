@@ -68,13 +68,13 @@ func (l *Log) enqueue(r *request) (first bool, err error) {
 
 func (l *Log) roomLocked(size int64) error {
 	if kept := l.bytes + l.queuedBytes; kept > 0 && kept+size > l.cfg.MaxBytes {
-		return fmt.Errorf("%w: %d bytes wait to be stored, the limit is %d", bus.ErrFull, kept, l.cfg.MaxBytes)
+		return fmt.Errorf("%w: %d bytes wait to be stored, the limit is %d (bus.max_bytes)", bus.ErrFull, kept, l.cfg.MaxBytes)
 	}
 	if age := l.cfg.Now().Sub(l.oldest); l.first < l.next && age > l.cfg.MaxAge {
-		return fmt.Errorf("%w: the oldest record waits since %s, the limit is %s", bus.ErrFull, age.Round(time.Second), l.cfg.MaxAge)
+		return fmt.Errorf("%w: the oldest record waits since %s, the limit is %s (bus.max_age)", bus.ErrFull, age.Round(time.Second), l.cfg.MaxAge)
 	}
 	if free, low := l.space.low(&l.cfg); low {
-		return fmt.Errorf("%w: the file system has %d bytes left, the least is %d (min_free_bytes)", bus.ErrFull, free, l.cfg.MinFreeBytes)
+		return fmt.Errorf("%w: the file system has %d bytes left, the least is %d (bus.min_free_bytes)", bus.ErrFull, free, l.cfg.MinFreeBytes)
 	}
 	return nil
 }
