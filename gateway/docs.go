@@ -99,6 +99,7 @@ type schema struct {
 	Description          string            `json:"description"`
 	Enum                 []string          `json:"enum"`
 	Items                *schema           `json:"items"`
+	OneOf                []schema          `json:"oneOf"`
 	Properties           map[string]schema `json:"properties"`
 	AdditionalProperties *schema           `json:"additionalProperties"`
 }
@@ -174,6 +175,11 @@ func (o operation) Body() *schema { return firstSchema(o.RequestBody.Content) }
 
 // Answer returns the schema of a successful answer.
 func (o operation) Answer() *schema { return firstSchema(o.Responses["200"].Content) }
+
+// Messages returns the schemas of what goes over a WebSocket; nil of a plain call.
+func (o operation) Messages() []schema {
+	return o.Responses["101"].Content["application/json"].Schema.OneOf
+}
 
 func firstSchema(c content) *schema {
 	media, ok := c["application/json"]

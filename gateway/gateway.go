@@ -34,6 +34,7 @@ type Gateway struct {
 	log     *slog.Logger
 	metrics *metrics
 	live    *liveBridge
+	calls   calls // what there is as REST
 	handler http.Handler
 
 	mu       sync.Mutex // guards listener

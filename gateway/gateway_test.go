@@ -43,6 +43,7 @@ type platform struct {
 	statusv1.UnimplementedStatusServiceServer
 
 	reasons []string // why it is not ready
+	failure error    // of ListMetrics
 	watch   func(*livev1.WatchRequest, grpc.ServerStreamingServer[livev1.WatchResponse]) error
 }
 
@@ -51,6 +52,10 @@ func (p *platform) GetAgent(_ context.Context, req *agentsv1.GetAgentRequest) (*
 		return nil, fault.GRPC(io.ErrUnexpectedEOF)
 	}
 	return nil, fault.GRPC(fault.New(fault.NotFound, "agent_unknown", "there is no agent %q", req.GetId()))
+}
+
+func (p *platform) ListMetrics(context.Context, *queryv1.ListMetricsRequest) (*queryv1.ListMetricsResponse, error) {
+	return &queryv1.ListMetricsResponse{}, p.failure
 }
 
 func (p *platform) Push(_ context.Context, req *ingestv1.PushRequest) (*ingestv1.PushResponse, error) {
@@ -227,8 +232,8 @@ func TestErrorsAreUniform(t *testing.T) {
 	}{
 		{"a service's reason", "GET", "/api/v1/agents/x", "", nil, 404, "agent_unknown"},
 		{"an internal error", "GET", "/api/v1/agents/secret", "", nil, 500, "internal"},
-		{"bad JSON", "POST", "/api/v1/push", `{"points":5}`, nil, 400, "invalid"},
-		{"an unknown field", "POST", "/api/v1/push", `{"point":[]}`, nil, 400, "invalid"},
+		{"bad JSON", "POST", "/api/v1/push", `{"points":5}`, nil, 400, "field_invalid"},
+		{"an unknown field", "POST", "/api/v1/push", `{"point":[]}`, nil, 400, "field_unknown"},
 		{"a path of no contract", "GET", "/api/v1/nothing", "", nil, 404, "path_unknown"},
 		{"a path beside the contracts", "GET", "/api/nothing", "", nil, 404, "path_unknown"},
 		{"a wrong method", "DELETE", "/api/v1/query", "", nil, 405, "method_not_allowed"},
@@ -239,7 +244,7 @@ func TestErrorsAreUniform(t *testing.T) {
 		{"a large body of unknown length", "POST", "/api/v1/push", big, func(r *http.Request) {
 			r.ContentLength, r.Body = -1, io.NopCloser(strings.NewReader(big))
 		}, 413, "request_too_large"},
-		{"too slow", "GET", "/api/v1/query_range?query=up", "", nil, 504, "unavailable"},
+		{"too slow", "GET", "/api/v1/query_range?query=up", "", nil, 504, "request_timeout"},
 		{"a foreign host name", "GET", "/api/v1/status", "", func(r *http.Request) { r.Host = "evil.example:8080" }, 421, "host_not_local"},
 		{"a name that only looks local", "GET", "/", "", func(r *http.Request) { r.Host = "localhost.evil.example" }, 421, "host_not_local"},
 		{"a page of another site", "POST", "/api/v1/push", "{}", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, 403, "cross_origin"},
@@ -254,6 +259,7 @@ func TestErrorsAreUniform(t *testing.T) {
 			if a.header.Get("Content-Type") != "application/json" {
 				t.Errorf("content type %q", a.header.Get("Content-Type"))
 			}
+			sameAsDocumented(t, a.body)
 			if strings.Contains(a.body, "EOF") && c.code == 500 {
 				t.Error("an internal error shows its cause")
 			}
@@ -344,7 +350,7 @@ func TestDocs(t *testing.T) {
 			t.Errorf("the page does not show %s", path)
 		}
 	}
-	for _, text := range []string{"QueryRangeRequest", "The PromQL expression.", "AGENT_STATE_CLONED", `href="#type-PushRequest"`} {
+	for _, text := range []string{"QueryRangeRequest", "The PromQL expression.", "AGENT_STATE_CLONED", `href="#type-PushRequest"`, `Messages: <a href="#type-WatchRequest">`, `href="#type-Error"`} {
 		if !strings.Contains(page.body, text) {
 			t.Errorf("the page does not show %q", text)
 		}

@@ -39,13 +39,15 @@ func (g *Gateway) checkHost(next http.Handler) http.Handler {
 	})
 }
 
+var errCrossOrigin = fault.New(fault.Denied, "cross_origin",
+	"the request comes from a page of another site; WebSockets and requests that change something are taken from this site's pages and from programs only")
+
 // checkOrigin refuses requests that change something and come from a page of
 // another site.
 func (g *Gateway) checkOrigin(next http.Handler) http.Handler {
 	p := http.NewCrossOriginProtection()
 	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		g.refuse(w, http.StatusForbidden, fault.New(fault.Denied, "cross_origin",
-			"the request comes from a page of another site; requests that change something are taken from this site's pages and from programs only"))
+		g.refuse(w, http.StatusForbidden, errCrossOrigin)
 	}))
 	return p.Handler(next)
 }
@@ -74,10 +76,12 @@ func secure(next http.Handler) http.Handler {
 	})
 }
 
-// limitedBody is a request's body that may have a certain size only.
+// limitedBody is a request's body that may have a certain size only. It keeps what
+// was wrong with it.
 type limitedBody struct {
 	io.ReadCloser
 	exceeded bool
+	wrong    *fault.Error // as its decoder says it; nil if it was right
 }
 
 // Read notes when the limit was exceeded, because those who decode the body wrap
@@ -88,12 +92,6 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 		b.exceeded = true
 	}
 	return n, err
-}
-
-// bodyExceeded tells whether reading the request's body ended at the limit.
-func bodyExceeded(r *http.Request) bool {
-	b, ok := r.Body.(*limitedBody)
-	return ok && b.exceeded
 }
 
 // bound limits the size of the request's body and the time for all of it.
@@ -119,7 +117,7 @@ func (g *Gateway) tooLarge(w http.ResponseWriter) {
 // refuse answers with an error and counts it.
 func (g *Gateway) refuse(w http.ResponseWriter, code int, f *fault.Error) {
 	g.metrics.refused.WithLabelValues(f.Reason).Inc()
-	writeError(w, code, f.Kind.String(), f.Reason, f.Message)
+	writeFault(w, code, f)
 }
 
 // observe counts requests and their time under the name of who answers.

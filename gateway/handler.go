@@ -3,13 +3,14 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/klauspost/compress/gzhttp"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/grpc"
-	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	agentsv1 "github.com/esolutions/esmon/gen/go/esmon/agents/v1"
 	enrolv1 "github.com/esolutions/esmon/gen/go/esmon/enrol/v1"
@@ -39,22 +40,58 @@ func (g *Gateway) routes(deps Deps) (http.Handler, error) {
 	}
 	handle("/api/v1/", "rest", rest)
 	handle("/api/", "rest", http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { writeNotFound(w) }))
-	handle("GET /api/openapi.json", "docs", http.HandlerFunc(docs.openAPI))
-	handle("GET /api/docs", "docs", http.HandlerFunc(docs.page))
-	handle("GET /api/docs/style.css", "docs", http.HandlerFunc(docs.style))
+	handle("/api/openapi.json", "docs", onlyGet(docs.openAPI))
+	handle("/api/docs", "docs", onlyGet(docs.page))
+	handle("/api/docs/style.css", "docs", onlyGet(docs.style))
 	handle("/prometheus/api/v1/", "prometheus", http.StripPrefix("/prometheus/api/v1", deps.Prometheus))
-	handle("GET /metrics", "metrics", promhttp.HandlerFor(deps.Metrics, promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: 4}))
-	handle("GET /healthz", "health", http.HandlerFunc(healthz))
-	handle("GET /readyz", "health", readyz(statusv1.NewStatusServiceClient(deps.Platform)))
+	handle("/prometheus/", "prometheus", http.HandlerFunc(noPrometheus))
+	handle("/metrics", "metrics", onlyGet(promhttp.HandlerFor(deps.Metrics, promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: 4}).ServeHTTP))
+	handle("/healthz", "health", onlyGet(healthz))
+	handle("/readyz", "health", onlyGet(readyz(statusv1.NewStatusServiceClient(deps.Platform))))
 	handle("/", "dashboard", dashboard(deps.Dashboard))
-	mux.Handle("GET /api/v1/live", g.live) // neither compressed nor bounded in time
+	mux.Handle("/api/v1/live", onlyGet(g.live.ServeHTTP)) // neither compressed nor bounded in time
 	return secure(g.checkHost(g.checkOrigin(mux))), nil
+}
+
+// noPrometheus answers what Prometheus' clients ask for elsewhere than where their
+// interface is, in the form they understand.
+func noPrometheus(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusNotFound)
+	_, _ = io.WriteString(w, `{"status":"error","errorType":"not_found","error":"there is nothing at this path; the Prometheus HTTP API is below /prometheus/api/v1/"}`)
+}
+
+// contract is a file of the contracts and what puts its services on the mux.
+type contract struct {
+	file     protoreflect.FileDescriptor
+	register func(*runtime.ServeMux) error
+}
+
+func contracts(platform grpc.ClientConnInterface) []contract {
+	ctx := context.Background()
+	return []contract{
+		{agentsv1.File_esmon_agents_v1_agents_proto, func(m *runtime.ServeMux) error {
+			return agentsv1.RegisterAgentsServiceHandlerClient(ctx, m, agentsv1.NewAgentsServiceClient(platform))
+		}},
+		{enrolv1.File_esmon_enrol_v1_enrol_proto, func(m *runtime.ServeMux) error {
+			return enrolv1.RegisterTokenServiceHandlerClient(ctx, m, enrolv1.NewTokenServiceClient(platform))
+		}},
+		{ingestv1.File_esmon_ingest_v1_ingest_proto, func(m *runtime.ServeMux) error {
+			return ingestv1.RegisterIngestServiceHandlerClient(ctx, m, ingestv1.NewIngestServiceClient(platform))
+		}},
+		{queryv1.File_esmon_query_v1_query_proto, func(m *runtime.ServeMux) error {
+			return queryv1.RegisterQueryServiceHandlerClient(ctx, m, queryv1.NewQueryServiceClient(platform))
+		}},
+		{statusv1.File_esmon_status_v1_status_proto, func(m *runtime.ServeMux) error {
+			return statusv1.RegisterStatusServiceHandlerClient(ctx, m, statusv1.NewStatusServiceClient(platform))
+		}},
+	}
 }
 
 // rest is the contracts as REST.
 func (g *Gateway) rest(platform grpc.ClientConnInterface) (http.Handler, error) {
 	mux := runtime.NewServeMux(
-		runtime.WithMarshalerOption(runtime.MIMEWildcard, &runtime.JSONPb{MarshalOptions: protojson.MarshalOptions{EmitUnpopulated: true}}),
+		runtime.WithMarshalerOption(runtime.MIMEWildcard, newJSONForm()),
 		runtime.WithErrorHandler(g.restError),
 		runtime.WithRoutingErrorHandler(g.routingError),
 		runtime.WithDisablePathLengthFallback(),
@@ -64,26 +101,13 @@ func (g *Gateway) rest(platform grpc.ClientConnInterface) (http.Handler, error) 
 		runtime.WithIncomingHeaderMatcher(func(string) (string, bool) { return "", false }),
 		runtime.WithOutgoingHeaderMatcher(func(string) (string, bool) { return "", false }),
 	)
-	for _, register := range []func(context.Context, *runtime.ServeMux) error{
-		func(ctx context.Context, m *runtime.ServeMux) error {
-			return agentsv1.RegisterAgentsServiceHandlerClient(ctx, m, agentsv1.NewAgentsServiceClient(platform))
-		},
-		func(ctx context.Context, m *runtime.ServeMux) error {
-			return enrolv1.RegisterTokenServiceHandlerClient(ctx, m, enrolv1.NewTokenServiceClient(platform))
-		},
-		func(ctx context.Context, m *runtime.ServeMux) error {
-			return ingestv1.RegisterIngestServiceHandlerClient(ctx, m, ingestv1.NewIngestServiceClient(platform))
-		},
-		func(ctx context.Context, m *runtime.ServeMux) error {
-			return queryv1.RegisterQueryServiceHandlerClient(ctx, m, queryv1.NewQueryServiceClient(platform))
-		},
-		func(ctx context.Context, m *runtime.ServeMux) error {
-			return statusv1.RegisterStatusServiceHandlerClient(ctx, m, statusv1.NewStatusServiceClient(platform))
-		},
-	} {
-		if err := register(context.Background(), mux); err != nil {
-			return nil, fmt.Errorf("register a REST service: %w", err)
+	var files []protoreflect.FileDescriptor
+	for _, c := range contracts(platform) {
+		if err := c.register(mux); err != nil {
+			return nil, fmt.Errorf("register the REST services of %s: %w", c.file.Path(), err)
 		}
+		files = append(files, c.file)
 	}
-	return mux, nil
+	g.calls = callsOf(files)
+	return g.checkCall(mux), nil
 }

@@ -24,8 +24,8 @@ type readiness struct {
 }
 
 // readyz says whether every part can do its work, and if not, why.
-func readyz(platform statusv1.StatusServiceClient) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func readyz(platform statusv1.StatusServiceClient) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 		defer cancel()
 		answer := readiness{Reasons: []string{}}
@@ -41,5 +41,5 @@ func readyz(platform statusv1.StatusServiceClient) http.Handler {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
 		_ = json.NewEncoder(w).Encode(answer) // the caller is gone, if it fails
-	})
+	}
 }

@@ -18,12 +18,19 @@ type boundedListener struct {
 	refusal string
 	metrics *metrics
 	refused sync.WaitGroup // goroutines that write a refusal
+
+	refusing chan struct{} // one a goroutine of refused, which bounds them
 }
+
+const (
+	refusalTime = time.Second // for the other side to take a refusal
+	maxRefusing = 64          // refusals that are written at a time
+)
 
 func newBoundedListener(l net.Listener, limit int, m *metrics) *boundedListener {
 	body := errorBody("exhausted", "too_many_connections",
 		fmt.Sprintf("%d connections are open, the most that the setting http.max_connections allows", limit))
-	return &boundedListener{Listener: l, limit: int64(limit), metrics: m, refusal: fmt.Sprintf(
+	return &boundedListener{Listener: l, limit: int64(limit), metrics: m, refusing: make(chan struct{}, maxRefusing), refusal: fmt.Sprintf(
 		"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: %d\r\nRetry-After: 1\r\nConnection: close\r\n\r\n%s",
 		len(body), body)}
 }
@@ -41,16 +48,31 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		}
 		l.open.Add(-1)
 		l.metrics.refused.WithLabelValues("too_many_connections").Inc()
-		l.refused.Go(func() { l.refuse(conn) })
+		select {
+		case l.refusing <- struct{}{}:
+			l.refused.Go(func() {
+				l.refuse(conn)
+				<-l.refusing
+			})
+		default:
+			_ = conn.Close() // too many to explain it to each
+		}
 	}
 }
 
-// refuse tells the other side why; it has little time for that.
+// refuse tells the other side why; it has little time for that. A client takes an
+// answer that comes before its request, or a connection that is closed while it
+// sends, for a failure of the network: so the request is waited for and read.
 func (l *boundedListener) refuse(conn net.Conn) {
 	// Errors mean that the other side is gone: there is nobody to tell.
-	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(refusalTime))
+	_, _ = conn.Read(make([]byte, 4<<10))
 	_, _ = io.WriteString(conn, l.refusal)
-	_ = conn.Close()
+	if half, ok := conn.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+		_, _ = io.Copy(io.Discard, conn)
+	}
 }
 
 func (l *boundedListener) wait() error {

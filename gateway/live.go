@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
+	"strings"
 	"sync"
 	"time"
 
@@ -81,12 +83,18 @@ func (b *liveBridge) leave() {
 	b.socketsWG.Done()
 }
 
-// ServeHTTP takes one WebSocket. Pages of other sites are refused by Accept, which
-// compares Origin with Host.
+// ServeHTTP takes one WebSocket.
 func (b *liveBridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if code, f := checkHandshake(r); f != nil {
+		if code == http.StatusUpgradeRequired {
+			w.Header().Set("Connection", "Upgrade")
+			w.Header().Set("Upgrade", "websocket")
+		}
+		b.refuse(w, code, f)
+		return
+	}
 	if f := b.enter(); f != nil {
-		b.metrics.refused.WithLabelValues(f.Reason).Inc()
-		writeError(w, http.StatusServiceUnavailable, f.Kind.String(), f.Reason, f.Message)
+		b.refuse(w, http.StatusServiceUnavailable, f)
 		return
 	}
 	defer b.leave()
@@ -99,6 +107,26 @@ func (b *liveBridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	conn.SetReadLimit(liveRead)
 	s := &socket{bridge: b, conn: conn, watches: map[uint32]*watch{}}
 	s.run(b.stopping)
+}
+
+// checkHandshake says what no WebSocket can come of. Accept would refuse it too,
+// in plain text.
+func checkHandshake(r *http.Request) (code int, f *fault.Error) {
+	if !strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+		return http.StatusUpgradeRequired, fault.New(fault.Invalid, "websocket_required",
+			"this path is a WebSocket, and the request is none; open it with a WebSocket client, or use /api/v1/query for values that are there already")
+	}
+	if origin := r.Header.Get("Origin"); origin != "" {
+		if u, err := url.Parse(origin); err != nil || !strings.EqualFold(u.Host, r.Host) {
+			return http.StatusForbidden, errCrossOrigin
+		}
+	}
+	return 0, nil
+}
+
+func (b *liveBridge) refuse(w http.ResponseWriter, code int, f *fault.Error) {
+	b.metrics.refused.WithLabelValues(f.Reason).Inc()
+	writeFault(w, code, f)
 }
 
 // tooManyWatches says what to do about it.

@@ -110,8 +110,9 @@ func TestLiveSaysWhatIsWrong(t *testing.T) {
 		text, want string
 		id         uint32
 	}{
-		{"nonsense", "no WatchRequest", 0},
-		{`{"id":1,"matches":["a"]}`, "no WatchRequest", 0},
+		{"nonsense", "the message is no JSON", 0},
+		{`{"id":1,"matches":["a"]}`, "matches (line 1, column 9): there is no such field; write the fields id, match; a watch is asked for with", 0},
+		{`[]`, "the message (line 1, column 1): a list cannot stand here; write an object with the fields id, match", 0},
 		{`{"id":7,"match":["bad{"]}`, `selector "bad{" is wrong`, 7},
 	} {
 		c.send(x.text)
@@ -165,16 +166,34 @@ func upgrade(t *testing.T, url, origin string) answer {
 func TestLiveRefusesOtherSites(t *testing.T) {
 	t.Parallel()
 	url := serve(t, &platform{watch: echo(make(chan string, 10))}, nil)
-	if a := upgrade(t, url, "http://evil.example"); a.code != http.StatusForbidden {
-		t.Errorf("got %+v", a)
+	for _, origin := range []string{"http://evil.example", "null", "http://127.0.0.1:1"} {
+		if a := upgrade(t, url, origin); a.code != http.StatusForbidden || a.reason(t) != "cross_origin" {
+			t.Errorf("%s: got %+v", origin, a)
+		}
 	}
 	dial(t, url) // no origin: a program
+	own := &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {url}}}
+	conn, _, err := websocket.Dial(t.Context(), strings.Replace(url, "http", "ws", 1)+"/api/v1/live", own)
+	if err != nil {
+		t.Fatalf("this site's own page: %v", err)
+	}
+	_ = conn.CloseNow()
+}
+
+func TestLiveWantsAWebSocket(t *testing.T) {
+	t.Parallel()
+	a := get(t, serve(t, &platform{}, nil)+"/api/v1/live")
+	if a.code != http.StatusUpgradeRequired || a.reason(t) != "websocket_required" || a.header.Get("Upgrade") != "websocket" {
+		t.Errorf("got %+v", a)
+	}
 }
 
 func TestLiveOversizedMessageClosesTheSocket(t *testing.T) {
 	t.Parallel()
 	c := dial(t, serve(t, &platform{watch: echo(make(chan string, 10))}, nil))
-	c.send(`{"id":1,"match":["` + strings.Repeat("a", 100<<10) + `"]}`)
+	// Only just too large: the server leaves off reading, and closing a connection
+	// with much unread would break it before its last word is heard.
+	c.send(`{"id":1,"match":["` + strings.Repeat("a", 64<<10) + `"]}`)
 	_, _, err := c.conn.Read(t.Context())
 	if got := websocket.CloseStatus(err); got != websocket.StatusMessageTooBig {
 		t.Errorf("closed with %v: %v", got, err)

@@ -69,8 +69,8 @@ func (s *socket) read(ctx, watching context.Context) {
 			return
 		}
 		req := &livev1.WatchRequest{}
-		if err := protojson.Unmarshal(text, req); err != nil {
-			s.send(ctx, &livev1.WatchResponse{Error: `the message is no WatchRequest; send JSON such as {"id":1,"match":["system_cpu_time_seconds_total"]}: ` + err.Error()})
+		if f := decodeJSON("the message", text, req); f != nil {
+			s.send(ctx, &livev1.WatchResponse{Error: f.Message + `; a watch is asked for with JSON such as {"id": 1, "match": ["esmon_load_1m"]}`})
 			continue
 		}
 		s.request(watching, req)

@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"path"
 	"strings"
-
-	"github.com/esolutions/esmon/services/fault"
 )
 
 //go:embed docs/no_dashboard.html
@@ -55,8 +53,7 @@ func cacheControl(name string) string {
 func onlyGet(next http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
-			writeError(w, http.StatusMethodNotAllowed, fault.Invalid.String(), "method_not_allowed", "this path takes GET only")
+			writeNotAllowed(w, r, []string{http.MethodGet, http.MethodHead})
 			return
 		}
 		next(w, r)

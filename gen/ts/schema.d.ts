@@ -131,6 +131,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Watch streams the new samples of the series that match.
+         * @description A WebSocket. The client sends WatchRequest messages and gets WatchResponse messages, both as JSON text; one socket carries several watches.
+         */
+        get: operations["LiveService_Watch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/metrics": {
         parameters: {
             query?: never;
@@ -303,11 +323,6 @@ export interface components {
          * @enum {string}
          */
         AgentState: "AGENT_STATE_UNSPECIFIED" | "AGENT_STATE_ENROLLED" | "AGENT_STATE_CONNECTED" | "AGENT_STATE_DISCONNECTED" | "AGENT_STATE_REVOKED" | "AGENT_STATE_CLONED";
-        Any: {
-            "@type"?: string;
-        } & {
-            [key: string]: unknown;
-        };
         /** @description CreateTokenRequest says what the token allows. */
         CreateTokenRequest: {
             /**
@@ -331,6 +346,23 @@ export interface components {
              */
             secret?: string;
             token?: components["schemas"]["Token"];
+        };
+        /** @description Error is the answer to a call that failed. */
+        Error: {
+            /**
+             * Format: int32
+             * @description Number of the gRPC status.
+             */
+            code: number;
+            /**
+             * @description Who can act on it.
+             * @enum {string}
+             */
+            kind: "internal" | "invalid" | "not_found" | "conflict" | "denied" | "unauthenticated" | "exhausted" | "unavailable";
+            /** @description Stable id, for programs. */
+            reason: string;
+            /** @description What is wrong, where and what to do, for people. */
+            message: string;
         };
         /** @description GetAgentResponse is the agent. */
         GetAgentResponse: {
@@ -613,12 +645,6 @@ export interface components {
             /** @description The samples by time. */
             samples?: components["schemas"]["Sample"][];
         };
-        Status: {
-            /** Format: int32 */
-            code?: number;
-            message?: string;
-            details?: components["schemas"]["Any"][];
-        };
         /** @description Token is an enrolment token without its secret. */
         Token: {
             /** @description Its id. */
@@ -654,6 +680,67 @@ export interface components {
         UpdateAgentResponse: {
             agent?: components["schemas"]["Agent"];
         };
+        /** @description WatchRequest says what to watch. */
+        WatchRequest: {
+            /**
+             * Format: int64
+             * @description Number chosen by the client, returned with each response, so that one
+             *     WebSocket carries several watches. The same number again replaces the
+             *     watch; with no selectors it ends it.
+             */
+            id?: number;
+            /** @description Selectors such as system_cpu_time_seconds_total{host_name="a"}. */
+            match?: string[];
+        };
+        /** @description WatchResponse carries new samples. */
+        WatchResponse: {
+            /**
+             * Format: int64
+             * @description Number of the watch.
+             */
+            id?: number;
+            /** @description Series that appear for the first time on this watch. */
+            series?: components["schemas"]["WatchedSeries"][];
+            /** @description New samples. */
+            samples?: components["schemas"]["WatchedSample"][];
+            /**
+             * Format: uint64
+             * @description How many samples the client was too slow for; it should query the past.
+             */
+            dropped?: string;
+            /** @description Why the watch could not be made; empty if it was. */
+            error?: string;
+        };
+        /** @description WatchedSample is a new sample. */
+        WatchedSample: {
+            /**
+             * Format: int64
+             * @description Number of the series within the watch.
+             */
+            ref?: number;
+            /**
+             * Format: int64
+             * @description Unix milliseconds.
+             */
+            timestampMs?: string;
+            /**
+             * Format: double
+             * @description The value.
+             */
+            value?: number;
+        };
+        /** @description WatchedSeries gives a series a number. */
+        WatchedSeries: {
+            /**
+             * Format: int64
+             * @description Number of the series within the watch.
+             */
+            ref?: number;
+            /** @description Its labels; the metric's name is __name__. */
+            labels?: {
+                [key: string]: string;
+            };
+        };
     };
     responses: never;
     parameters: never;
@@ -668,7 +755,10 @@ export interface operations {
             query?: {
                 /** @description How many at most; 100 if 0, 1,000 at most. */
                 pageSize?: number;
-                /** @description next_page_token of the page before. */
+                /**
+                 * @description Where the page begins: what the page before gave for the next one. Empty asks
+                 *     for the first.
+                 */
                 pageToken?: string;
                 /** @description Only hosts whose name contains this text. */
                 hostNameContains?: string;
@@ -688,13 +778,13 @@ export interface operations {
                     "application/json": components["schemas"]["ListAgentsResponse"];
                 };
             };
-            /** @description An unexpected error response. */
+            /** @description What is wrong and what to do. */
             default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -720,13 +810,13 @@ export interface operations {
                     "application/json": components["schemas"]["GetAgentResponse"];
                 };
             };
-            /** @description An unexpected error response. */
+            /** @description What is wrong and what to do. */
             default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -756,13 +846,13 @@ export interface operations {
                     "application/json": components["schemas"]["UpdateAgentResponse"];
                 };
             };
-            /** @description An unexpected error response. */
+            /** @description What is wrong and what to do. */
             default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -788,13 +878,13 @@ export interface operations {
                     "application/json": components["schemas"]["RevokeAgentResponse"];
                 };
             };
-            /** @description An unexpected error response. */
+            /** @description What is wrong and what to do. */
             default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -804,7 +894,10 @@ export interface operations {
             query?: {
                 /** @description How many at most; 100 if 0, 1,000 at most. */
                 pageSize?: number;
-                /** @description next_page_token of the page before. */
+                /**
+                 * @description Where the page begins: what the page before gave for the next one. Empty asks
+                 *     for the first.
+                 */
                 pageToken?: string;
             };
             header?: never;
@@ -822,13 +915,13 @@ export interface operations {
                     "application/json": components["schemas"]["ListTokensResponse"];
                 };
             };
-            /** @description An unexpected error response. */
+            /** @description What is wrong and what to do. */
             default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -856,13 +949,13 @@ export interface operations {
                     "application/json": components["schemas"]["CreateTokenResponse"];
                 };
             };
-            /** @description An unexpected error response. */
+            /** @description What is wrong and what to do. */
             default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -888,13 +981,13 @@ export interface operations {
                     "application/json": components["schemas"]["RevokeTokenResponse"];
                 };
             };
-            /** @description An unexpected error response. */
+            /** @description What is wrong and what to do. */
             default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -920,13 +1013,13 @@ export interface operations {
                     "application/json": components["schemas"]["ListLabelNamesResponse"];
                 };
             };
-            /** @description An unexpected error response. */
+            /** @description What is wrong and what to do. */
             default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -955,13 +1048,42 @@ export interface operations {
                     "application/json": components["schemas"]["ListLabelValuesResponse"];
                 };
             };
-            /** @description An unexpected error response. */
+            /** @description What is wrong and what to do. */
             default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    LiveService_Watch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The socket is open. Each message is one of these, by who sends it. */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WatchRequest"] | components["schemas"]["WatchResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -987,13 +1109,13 @@ export interface operations {
                     "application/json": components["schemas"]["ListMetricsResponse"];
                 };
             };
-            /** @description An unexpected error response. */
+            /** @description What is wrong and what to do. */
             default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -1021,13 +1143,13 @@ export interface operations {
                     "application/json": components["schemas"]["PushResponse"];
                 };
             };
-            /** @description An unexpected error response. */
+            /** @description What is wrong and what to do. */
             default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -1055,13 +1177,13 @@ export interface operations {
                     "application/json": components["schemas"]["QueryResponse"];
                 };
             };
-            /** @description An unexpected error response. */
+            /** @description What is wrong and what to do. */
             default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -1089,13 +1211,13 @@ export interface operations {
                     "application/json": components["schemas"]["QueryResponse"];
                 };
             };
-            /** @description An unexpected error response. */
+            /** @description What is wrong and what to do. */
             default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -1127,13 +1249,13 @@ export interface operations {
                     "application/json": components["schemas"]["QueryRangeResponse"];
                 };
             };
-            /** @description An unexpected error response. */
+            /** @description What is wrong and what to do. */
             default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -1161,13 +1283,13 @@ export interface operations {
                     "application/json": components["schemas"]["QueryRangeResponse"];
                 };
             };
-            /** @description An unexpected error response. */
+            /** @description What is wrong and what to do. */
             default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -1175,7 +1297,7 @@ export interface operations {
     QueryService_ListSeries: {
         parameters: {
             query?: {
-                /** @description Selectors such as system_load{host_name="a"}; at least one. */
+                /** @description Selectors such as esmon_load_1m{host_name="a"}; at least one. */
                 match?: string[];
                 /** @description Only series with samples after this; all kept, if left out. */
                 start?: string;
@@ -1199,13 +1321,13 @@ export interface operations {
                     "application/json": components["schemas"]["ListSeriesResponse"];
                 };
             };
-            /** @description An unexpected error response. */
+            /** @description What is wrong and what to do. */
             default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["Error"];
                 };
             };
         };
@@ -1228,13 +1350,13 @@ export interface operations {
                     "application/json": components["schemas"]["GetStatusResponse"];
                 };
             };
-            /** @description An unexpected error response. */
+            /** @description What is wrong and what to do. */
             default: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Status"];
+                    "application/json": components["schemas"]["Error"];
                 };
             };
         };

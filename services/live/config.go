@@ -9,18 +9,20 @@ import (
 // Config bounds what watching may cost. The names in messages are the settings'
 // names in the configuration file.
 type Config struct {
-	// How long samples are gathered before they are sent together.
+	// How long samples are gathered before they are sent to a watching client
+	// together.
 	Interval time.Duration
-	// Watches that may be open at the same time.
+	// How many watches may be open at the same time; further ones are refused.
 	MaxWatches int
-	// Selectors that one watch may have.
+	// How many selectors one watch may have.
 	MaxSelectors int
-	// Series that one watch may cover.
+	// How many series one watch may cover.
 	MaxSeries int
-	// Samples kept for a client that is slow, for each watch; further ones are
-	// dropped and counted.
+	// How many samples are kept for a client that is slow, for each watch; further
+	// ones are dropped, and the client is told how many.
 	MaxBuffered int
-	// Pairs of entity and schema that a watch remembers having judged.
+	// For how many things one watch remembers whether its selectors match them. A
+	// lower number saves memory; a higher one saves work where many things report.
 	MaxJudged int
 }
 

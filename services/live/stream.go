@@ -40,7 +40,7 @@ func (h *Hub) Watch(req *livev1.WatchRequest, stream grpc.ServerStreamingServer[
 func (h *Hub) open(req *livev1.WatchRequest) (*watch, error) {
 	texts := req.GetMatch()
 	if len(texts) == 0 {
-		return nil, fault.New(fault.Invalid, "live_no_selector", "no selector; give at least one match, such as system_load{host_name=\"a\"}")
+		return nil, fault.New(fault.Invalid, "live_no_selector", "no selector; give at least one match, such as esmon_load_1m{host_name=\"a\"}")
 	}
 	if len(texts) > h.cfg.MaxSelectors {
 		return nil, fault.New(fault.Invalid, "live_too_many_selectors",

@@ -11,31 +11,34 @@ import (
 type Config struct {
 	// How long a query may take, the wait for its turn included.
 	Timeout time.Duration
-	// How far back an instant selector looks for a sample.
+	// How far back a query looks for the last sample of a series before it counts as
+	// having none.
 	Lookback time.Duration
-	// Samples that one query may hold in memory at once, at 16 bytes each.
+	// How many samples one query may hold in memory at once, at 16 bytes each.
 	MaxSamples int
-	// Series that one query may touch, counted over all its selectors.
+	// How many series one query may touch, counted over all its selectors.
 	MaxSeries int
-	// Steps that a range query may have.
+	// How many steps a range query may have: the points of one line of a graph.
 	MaxPoints int
-	// Queries that run at the same time.
+	// How many queries may run at the same time; further ones wait.
 	MaxConcurrent int
-	// Queries that wait for their turn; further ones are refused.
+	// How many queries may wait for their turn; further ones are refused.
 	MaxQueued int
-	// Bytes of an expression, and of all selectors of a request together.
+	// How long an expression may be, and all selectors of a request together.
 	MaxExprBytes int
-	// States that the regular expressions of a query's matchers may have together.
+	// How large the regular expressions of a query's selectors may be together,
+	// counted in states: x{1000} has a thousand.
 	MaxRegexSize int
-	// States that the regular expressions of label_replace may have together; they
-	// cannot be interrupted while they work through the series.
+	// How large the regular expressions of label_replace may be together, counted in
+	// states. The limit is lower, because they cannot be interrupted while they work
+	// through the series.
 	MaxReplaceRegexSize int
-	// Steps that the subqueries of a query may have together.
+	// How many steps the subqueries of a query may have together.
 	MaxSubquerySteps int
-	// Bytes that label_replace and label_join might make of a label's value, if
-	// every label in the database had a value of 1,024 bytes.
+	// How long a label's value may become by label_replace and label_join, reckoned
+	// as if every label had a value of 1,024 bytes.
 	MaxLabelBytes int
-	// Step of a subquery that names none, such as max_over_time(x[1h:]).
+	// The step of a subquery that names none, such as max_over_time(x[1h:]).
 	SubqueryStep time.Duration
 	// Version of the platform, told to clients.
 	Version string `yaml:"-"`

@@ -74,7 +74,7 @@ func (s *Service) QueryRange(ctx context.Context, req *queryv1.QueryRangeRequest
 func (s *Service) ListSeries(ctx context.Context, req *queryv1.ListSeriesRequest) (_ *queryv1.ListSeriesResponse, err error) {
 	defer func() { s.metrics.failed(err) }()
 	if len(req.GetMatch()) == 0 {
-		return nil, badData("no selector; give at least one match, such as system_load{host_name=\"a\"}")
+		return nil, badData("no selector; give at least one match, such as esmon_load_1m{host_name=\"a\"}")
 	}
 	if req.GetLimit() < 0 {
 		return nil, badData("limit %d is negative; 0 asks for the server's limit", req.GetLimit())
@@ -143,7 +143,7 @@ func (s *Service) ListMetrics(_ context.Context, req *queryv1.ListMetricsRequest
 func (s *Service) scopeOf(match []string) (scope, error) {
 	sets, err := s.parseSelectors(match)
 	if err != nil {
-		return scope{}, asInvalid(err)
+		return scope{}, invalidSelectors(err)
 	}
 	return scope{sets: sets, start: earliest, end: latest, text: strings.Join(match, " ")}, nil
 }
@@ -154,6 +154,14 @@ func asInvalid(err error) error {
 		return err
 	}
 	return badData("%s", err)
+}
+
+// invalidSelectors is the same where the selectors are called match.
+func invalidSelectors(err error) error {
+	if fault.KindOf(err) == fault.Invalid {
+		return err
+	}
+	return invalidParameter("match", err)
 }
 
 func (*Service) timeOr(t *timestamppb.Timestamp, otherwise time.Time) (time.Time, error) {

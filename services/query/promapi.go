@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -32,11 +33,14 @@ func plain(data any, warnings ...string) *promResponse {
 // mounted.
 func (s *Service) PrometheusHandler() http.Handler {
 	mux := http.NewServeMux()
-	get := func(path string, h promHandler) { mux.Handle("GET "+path, s.serveProm(h)) }
-	getPost := func(path string, h promHandler) {
-		get(path, h)
-		mux.Handle("POST "+path, s.serveProm(h))
+	handle := func(path string, h promHandler, methods ...string) {
+		for _, m := range methods {
+			mux.Handle(m+" "+path, s.serveProm(h))
+		}
+		mux.HandleFunc(path, notAllowed(methods))
 	}
+	get := func(path string, h promHandler) { handle(path, h, http.MethodGet) }
+	getPost := func(path string, h promHandler) { handle(path, h, http.MethodGet, http.MethodPost) }
 	getPost("/query", s.promQuery)
 	getPost("/query_range", s.promQueryRange)
 	getPost("/query_exemplars", s.promExemplars)
@@ -51,7 +55,24 @@ func (s *Service) PrometheusHandler() http.Handler {
 	get("/status/runtimeinfo", s.promRuntimeInfo)
 	get("/status/config", s.promConfig)
 	get("/status/flags", s.promFlags)
+	mux.HandleFunc("/", unknownPath)
 	return fromVersion(mux)
+}
+
+// unknownPath answers for what of Prometheus' API is not here.
+func unknownPath(w http.ResponseWriter, _ *http.Request) {
+	writeProm(w, http.StatusNotFound, promError{ErrorType: "not_found",
+		Error: "there is nothing at this path of the Prometheus HTTP API; there are query, query_range, series, labels, label/NAME/values, metadata, rules, alerts and status/buildinfo"})
+}
+
+// notAllowed answers for other methods than a path takes.
+func notAllowed(methods []string) http.HandlerFunc {
+	allowed := strings.Join(append([]string{http.MethodHead}, methods...), ", ")
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", allowed)
+		writeProm(w, http.StatusMethodNotAllowed, promError{ErrorType: "bad_data",
+			Error: fmt.Sprintf("this path does not take the method %q; it takes %s", clip(r.Method), allowed)})
+	}
 }
 
 // fromVersion hands requests on with the part of the path that follows /api/v1.
@@ -74,8 +95,8 @@ func (s *Service) maxFormBytes() int64 { return int64(3*s.cfg.MaxExprBytes) + 64
 func (s *Service) serveProm(h promHandler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, s.maxFormBytes())
-		if err := r.ParseForm(); err != nil {
-			s.respondError(w, r, s.formError(err))
+		if err := s.readForm(r); err != nil {
+			s.respondError(w, r, err)
 			return
 		}
 		resp, err := h(r)
@@ -85,6 +106,19 @@ func (s *Service) serveProm(h promHandler) http.Handler {
 		}
 		s.respond(w, r, resp)
 	})
+}
+
+// readForm reads the parameters. A body of another kind would be left unread, and
+// the parameters in it would seem to be missing.
+func (s *Service) readForm(r *http.Request) error {
+	if err := r.ParseForm(); err != nil {
+		return s.formError(err)
+	}
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if r.Method == http.MethodPost && r.ContentLength != 0 && (err != nil || kind != "application/x-www-form-urlencoded" && kind != "multipart/form-data") {
+		return badData("the body is %q by its header Content-Type; send the parameters as application/x-www-form-urlencoded, or behind ? in the address", clip(r.Header.Get("Content-Type")))
+	}
+	return nil
 }
 
 func (s *Service) formError(err error) error {
@@ -145,7 +179,7 @@ type promError struct {
 
 func (s *Service) respondError(w http.ResponseWriter, r *http.Request, err error) {
 	s.metrics.failed(err)
-	body := promError{Status: "error", ErrorType: "internal", Error: "internal error"}
+	body := promError{ErrorType: "internal", Error: "internal error"}
 	status := http.StatusInternalServerError
 	f, ok := errors.AsType[*fault.Error](err)
 	if form, known := promForms[fault.ReasonOf(err)]; ok && known {
@@ -153,6 +187,12 @@ func (s *Service) respondError(w http.ResponseWriter, r *http.Request, err error
 	} else {
 		s.log.ErrorContext(r.Context(), "request failed", "path", r.URL.Path, "error", err)
 	}
+	writeProm(w, status, body)
+}
+
+// writeProm writes a refusal.
+func writeProm(w http.ResponseWriter, status int, body promError) {
+	body.Status = "error"
 	text, err := json.Marshal(body)
 	if err != nil { // a struct of strings always marshals
 		text = fmt.Appendf(nil, "%q", err)

@@ -3,6 +3,7 @@ package query_test
 import (
 	"encoding/json"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"strings"
@@ -181,10 +182,55 @@ func TestPrometheusErrors(t *testing.T) {
 	} {
 		r.refused(c.status, c.errorType, c.text, c.path, c.params...)
 	}
-	if status, _ := r.get("/nothing"); status != http.StatusNotFound {
-		t.Errorf("unknown path: %d", status)
+}
+
+func TestPrometheusUnknownPathsAndMethods(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, small(), nil)
+	for _, c := range []struct {
+		method, path           string
+		status                 int
+		errorType, text, allow string
+	}{
+		{http.MethodGet, "/nothing", 404, "not_found", "nothing at this path", ""},
+		{http.MethodPost, "/api/v1/write", 404, "not_found", "nothing at this path", ""},
+		{http.MethodGet, "/", 404, "not_found", "nothing at this path", ""},
+		{http.MethodDelete, "/query", 405, "bad_data", `does not take the method "DELETE"; it takes HEAD, GET, POST`, "HEAD, GET, POST"},
+		{http.MethodPut, "/api/v1/series", 405, "bad_data", "it takes HEAD, GET, POST", "HEAD, GET, POST"},
+		{http.MethodPost, "/label/job/values", 405, "bad_data", `"POST"; it takes HEAD, GET`, "HEAD, GET"},
+	} {
+		req := httptest.NewRequestWithContext(t.Context(), c.method, c.path, http.NoBody)
+		w := httptest.NewRecorder()
+		r.handler.ServeHTTP(w, req)
+		var e struct{ Status, ErrorType, Error string }
+		if err := json.Unmarshal(w.Body.Bytes(), &e); err != nil {
+			t.Errorf("%s %s: %v: %s", c.method, c.path, err, w.Body)
+			continue
+		}
+		if w.Code != c.status || e.Status != "error" || e.ErrorType != c.errorType || !strings.Contains(e.Error, c.text) ||
+			w.Header().Get("Allow") != c.allow || w.Header().Get("Content-Type") != "application/json" {
+			t.Errorf("%s %s: %d %v %s", c.method, c.path, w.Code, w.Header(), w.Body)
+		}
 	}
-	if status, _ := r.do(t.Context(), http.MethodDelete, q); status != http.StatusMethodNotAllowed {
-		t.Errorf("DELETE: %d", status)
+}
+
+func TestPrometheusTakesFormsOnly(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, small(), nil)
+	for kind, want := range map[string]int{
+		"application/json": 400, "": 400, "application/x-www-form-urlencoded; charset=UTF-8": 200,
+	} {
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/query?time=1", strings.NewReader("query=up"))
+		req.Header.Set("Content-Type", kind)
+		w := httptest.NewRecorder()
+		r.handler.ServeHTTP(w, req)
+		if w.Code != want || want == 400 && !strings.Contains(w.Body.String(), "application/x-www-form-urlencoded") {
+			t.Errorf("%q: %d %s", kind, w.Code, w.Body)
+		}
+	}
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/query?query=up&time=1", http.NoBody)
+	w := httptest.NewRecorder()
+	if r.handler.ServeHTTP(w, req); w.Code != http.StatusOK {
+		t.Errorf("parameters in the address: %d %s", w.Code, w.Body)
 	}
 }

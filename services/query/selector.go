@@ -4,7 +4,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 )
 
-// Selector selects series by their labels, such as system_load{host_name="a"}. It
+// Selector selects series by their labels, such as esmon_load_1m{host_name="a"}. It
 // is safe for concurrent use.
 type Selector struct{ matchers []*labels.Matcher }
 
@@ -33,7 +33,7 @@ func (s Selector) MatchesName(name string) bool {
 func (s *Service) ParseSelectors(texts []string) ([]Selector, error) {
 	sets, err := s.parseSelectors(texts)
 	if err != nil {
-		return nil, asInvalid(err)
+		return nil, invalidSelectors(err)
 	}
 	out := make([]Selector, len(sets))
 	for i, ms := range sets {

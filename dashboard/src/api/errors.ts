@@ -19,10 +19,11 @@ export class ApiError extends Error {
 
 /** Makes the error of an HTTP answer. */
 export function errorOf(status: number, body: unknown): ApiError {
-  const wire = (typeof body === "object" && body !== null ? body : {}) as WireError;
-  const reason = wire.details?.map((d) => d.reason).find((r) => typeof r === "string");
-  // A proxy's answers: the server behind it is not there.
-  if (status === 502 || status === 504) return unreachable();
+  const wire = (typeof body === "object" && body !== null ? body : {}) as Partial<WireError>;
+  const { reason } = wire;
+  // A proxy's answers: the server behind it is not there. One of the server's own,
+  // such as to a query that took too long, names its reason.
+  if (reason === undefined && (status === 502 || status === 504)) return unreachable();
   const kind = status === 404 ? "not_found" : status >= 500 ? "failed" : "refused";
   return new ApiError(kind, wire.message ?? `The server answered with status ${status}.`, reason);
 }

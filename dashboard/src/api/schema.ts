@@ -12,4 +12,4 @@ export type AgentState = Schemas["AgentState"];
 export type PlatformStatus = Schemas["GetStatusResponse"];
 export type Partition = Schemas["Partition"];
 export type WireSeries = Schemas["Series"];
-export type WireError = Schemas["Status"];
+export type WireError = Schemas["Error"];

@@ -258,7 +258,8 @@ type ListAgentsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// How many at most; 100 if 0, 1,000 at most.
 	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// next_page_token of the page before.
+	// Where the page begins: what the page before gave for the next one. Empty asks
+	// for the first.
 	PageToken string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	// Only hosts whose name contains this text.
 	HostNameContains string `protobuf:"bytes,3,opt,name=host_name_contains,json=hostNameContains,proto3" json:"host_name_contains,omitempty"`

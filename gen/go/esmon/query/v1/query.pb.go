@@ -394,7 +394,7 @@ func (x *Sample) GetValue() float64 {
 // ListSeriesRequest selects series.
 type ListSeriesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Selectors such as system_load{host_name="a"}; at least one.
+	// Selectors such as esmon_load_1m{host_name="a"}; at least one.
 	Match []string `protobuf:"bytes,1,rep,name=match,proto3" json:"match,omitempty"`
 	// Only series with samples after this; all kept, if left out.
 	Start *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=start,proto3" json:"start,omitempty"`
