@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -165,6 +166,12 @@ func bothWays(t *testing.T, args ...string) result {
 	}
 	return socket
 }
+
+var names atomic.Int64
+
+// unique returns the name with a number that no other test of this process gets,
+// a repeated one included: the shared server keeps what was made.
+func unique(name string) string { return fmt.Sprintf("%s-%d", name, names.Add(1)) }
 
 // golden compares with a file of testdata, which -update writes.
 func golden(t *testing.T, name, got string) {

@@ -23,7 +23,7 @@ func tokensOf(t *testing.T, description string) [][]string {
 
 func TestTokenLife(t *testing.T) {
 	t.Parallel()
-	for name, flags := range map[string][]string{"of the socket": nil, "of REST": {"--server", shared.http}} {
+	for name, flags := range map[string][]string{unique("of the socket"): nil, unique("of REST"): {"--server", shared.http}} {
 		secret := ok(t, append([]string{"token", "create", "--uses", "3", "--ttl", "2d", "--description", name}, flags...)...)
 		if !strings.HasPrefix(secret, "esmon1.") || strings.Count(secret, "\n") != 1 {
 			t.Errorf("%s: created %q", name, secret)
@@ -48,16 +48,17 @@ func TestTokenLife(t *testing.T) {
 
 func TestTokenList(t *testing.T) {
 	t.Parallel()
-	ok(t, "token", "create", "--description", "to be listed")
+	listed := unique("to be listed")
+	ok(t, "token", "create", "--description", listed)
 	out := ok(t, "token", "list")
-	if !strings.HasPrefix(out, "ID                USES LEFT  CREATED               EXPIRES               DESCRIPTION\n") || !strings.Contains(out, "  to be listed\n") {
+	if !strings.HasPrefix(out, "ID                USES LEFT  CREATED               EXPIRES               DESCRIPTION\n") || !strings.Contains(out, "  "+listed+"\n") {
 		t.Errorf("got\n%s", out)
 	}
 	var list enrolv1.ListTokensResponse
 	if err := protojson.Unmarshal([]byte(ok(t, "token", "list", "-o", "json")), &list); err != nil {
 		t.Fatal(err)
 	}
-	i := slices.IndexFunc(list.GetTokens(), func(k *enrolv1.Token) bool { return k.GetDescription() == "to be listed" })
+	i := slices.IndexFunc(list.GetTokens(), func(k *enrolv1.Token) bool { return k.GetDescription() == listed })
 	if i < 0 {
 		t.Fatalf("not in %v", &list)
 	}
@@ -73,7 +74,7 @@ func TestTokensThatTheServerRefuses(t *testing.T) {
 		want string
 	}{
 		{[]string{"create", "--ttl", "400d"}, "esmon: ttl_seconds: 34560000; use 1 to 2592000 (control.max_token_life), or 0 for an hour\n"},
-		{[]string{"create", "--uses", "4000000000"}, "esmon: uses: 4000000000, the limit is 1000000\n"},
+		{[]string{"create", "--uses", "4000000000"}, "esmon: uses: 4000000000, the limit is 1000000: make several tokens\n"},
 		{[]string{"create", "--description", "two\nlines"}, "esmon: description: use UTF-8 text without control characters\n"},
 		{[]string{"revoke", "nope"}, "esmon: there is no enrolment token \"nope\": list them with `esmon token list`\n"},
 	} {
