@@ -20,7 +20,7 @@ type committer struct {
 	sealed    chan struct{} // holds a token when there is a cut to store
 	conflict  chan error    // gets the error that only a reload helps against
 
-	working sync.Mutex // held through one try: two must not run at the same time
+	working chan struct{} // holds a token while nobody tries: two must not run at the same time
 
 	mu      sync.Mutex // guards what follows
 	failing error      // why the cut at hand could not be stored
@@ -28,7 +28,9 @@ type committer struct {
 }
 
 func newCommitter(s *Storage, partition int) *committer {
-	return &committer{s: s, partition: partition, sealed: make(chan struct{}, 1), conflict: make(chan error, 1)}
+	c := &committer{s: s, partition: partition, sealed: make(chan struct{}, 1), conflict: make(chan error, 1), working: make(chan struct{}, 1)}
+	c.working <- struct{}{}
+	return c
 }
 
 // wake says that there is a cut to store.
@@ -90,15 +92,25 @@ func (c *committer) store(ctx context.Context) {
 	}
 }
 
+// try stores the cut at hand, if there is one, and lets the log go of it.
 func (c *committer) try(ctx context.Context) error {
-	c.working.Lock()
-	defer c.working.Unlock()
-	pos, err := c.s.deps.DB.Commit(ctx, c.partition)
-	c.note(err)
+	pos, err := c.commit(ctx)
 	if err == nil {
 		c.release(ctx, pos)
 	}
 	return err
+}
+
+func (c *committer) commit(ctx context.Context) (tsdb.Position, error) {
+	select {
+	case <-c.working:
+		defer func() { c.working <- struct{}{} }()
+	case <-ctx.Done():
+		return tsdb.Position{}, fmt.Errorf("wait for the cut under way: %w", ctx.Err())
+	}
+	pos, err := c.s.deps.DB.Commit(ctx, c.partition)
+	c.note(err)
+	return pos, err
 }
 
 // release lets the log go of what is stored. If that fails, the next cut releases
@@ -112,13 +124,15 @@ func (c *committer) release(ctx context.Context, pos tsdb.Position) {
 	}
 }
 
-// finish stores what is sealed and what is in the head.
+// finish stores what is sealed and what is in the head. The log is released with
+// the next cut, or at the next start: a process that ends need not wait for that.
 func (c *committer) finish(ctx context.Context) error {
-	if err := c.try(ctx); err != nil {
+	if _, err := c.commit(ctx); err != nil {
 		return err
 	}
 	c.s.deps.DB.Seal(c.partition)
-	return c.try(ctx)
+	_, err := c.commit(ctx)
+	return err
 }
 
 func (c *committer) note(err error) {

@@ -70,10 +70,14 @@ func (f *follower) course(ctx context.Context) error {
 		}
 	}()
 	committing, stopCommits := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopCommits()
 	done := f.committer.start(committing)
-	defer func() { stopCommits(); <-done }()
-	return f.loop(ctx, records, failed)
+	err = f.loop(ctx, records, failed)
+	stopCommits()
+	<-done // no commit runs beside a reload
+	if errors.Is(err, errAgain) {
+		return f.reload(ctx)
+	}
+	return err
 }
 
 // loop appends records and makes cuts when they are due.
@@ -101,7 +105,7 @@ func (f *follower) loop(ctx context.Context, records <-chan bus.Record, failed <
 		case err := <-f.committer.conflict:
 			f.s.log.Warn("storing a cut found another position than expected; starting again from what is stored", "partition", f.partition, "error", err)
 			f.s.metrics.conflicts.Inc()
-			return f.reload(ctx)
+			return errAgain
 		case err := <-failed:
 			return f.recover(ctx, err)
 		case <-ctx.Done():
@@ -215,7 +219,7 @@ func (f *follower) recover(ctx context.Context, err error) error {
 		// What was read is stored first: the next beginning starts behind it.
 		f.lastOne()
 		f.s.log.Warn("records vanished from the ingest log while it was read", "partition", f.partition, "error", gap)
-		return f.reload(ctx)
+		return errAgain
 	}
 	if errors.Is(err, bus.ErrClosed) {
 		return err
@@ -225,10 +229,10 @@ func (f *follower) recover(ctx context.Context, err error) error {
 	if err := pause(ctx, f.s.cfg.RetryPause); err != nil {
 		return err
 	}
-	return f.reload(ctx)
+	return errAgain
 }
 
-// reload takes up the database's state anew.
+// reload takes up the database's state anew, for another course.
 func (f *follower) reload(ctx context.Context) error {
 	for wait := f.s.cfg.RetryPause; ; wait = min(2*wait, maxPauses*f.s.cfg.RetryPause) {
 		err := f.s.deps.DB.Reload(ctx, f.partition)

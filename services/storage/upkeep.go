@@ -15,19 +15,21 @@ func (s *Storage) upkeep(ctx context.Context) {
 	tick := time.NewTicker(s.cfg.UpkeepInterval)
 	defer tick.Stop()
 	var retained time.Time
-	for {
+	for ctx.Err() == nil {
 		s.deps.DB.Trim()
 		if now := s.deps.Now(); now.Sub(retained) >= retainEvery {
 			retained = now
 			s.retain(ctx)
 		}
-		s.mergeDue(ctx)
+		more := s.mergeOne(ctx)
 		if err := s.deps.DB.Sweep(ctx, s.cfg.SweepAfter); err != nil && ctx.Err() == nil {
 			s.failed("sweep", "freeing space failed, will try again", err)
 		}
+		if more {
+			continue // after the others had their turn
+		}
 		select {
 		case <-ctx.Done():
-			return
 		case <-tick.C:
 		}
 	}
@@ -52,31 +54,32 @@ func (s *Storage) makeRoom(ctx context.Context) {
 	}
 }
 
-// mergeDue merges the blocks whose time has come, oldest first.
-func (s *Storage) mergeDue(ctx context.Context) {
+// mergeOne merges the oldest block whose time has come, and tells whether there
+// may be another. One at a time: after an outage many are due, and what they
+// replace must be swept meanwhile, or it takes as much space again as all of them.
+func (s *Storage) mergeOne(ctx context.Context) (more bool) {
 	blocks, err := s.deps.DB.Blocks(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.failed("list", "listing the stored blocks failed, will try again", err)
 		}
-		return
+		return false
 	}
 	for _, b := range blocks {
-		if ctx.Err() != nil {
-			return
-		}
-		if !s.mergeIsDue(b) {
+		if !s.mergeIsDue(b) || ctx.Err() != nil {
 			continue
 		}
 		start := s.deps.Now()
-		if err := s.deps.DB.Merge(ctx, b.Partition, b.Start); err != nil {
-			if ctx.Err() == nil {
-				s.failed("merge", "merging a block failed, will try again", err)
-			}
-			continue
+		err := s.deps.DB.Merge(ctx, b.Partition, b.Start)
+		if err == nil {
+			s.log.Debug("block merged", "block", time.UnixMilli(b.Start).UTC().Format(time.RFC3339), "partition", b.Partition, "cuts", b.Cuts, "took", s.deps.Now().Sub(start).String())
+			return true
 		}
-		s.log.Debug("block merged", "block", time.UnixMilli(b.Start).UTC().Format(time.RFC3339), "partition", b.Partition, "cuts", b.Cuts, "took", s.deps.Now().Sub(start).String())
+		if ctx.Err() == nil { // the others are merged all the same
+			s.failed("merge", "merging a block failed, will try again", err)
+		}
 	}
+	return false
 }
 
 func (s *Storage) mergeIsDue(b tsdb.BlockInfo) bool {
