@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -97,6 +98,7 @@ func TestConcurrentUpdates(t *testing.T) {
 	r := newRig(t, newClock(), nil)
 	id := r.enrol("web-1")
 	s := r.connect(id, 0, 1)
+	r.store.set(oneAtATime(t))
 	var group sync.WaitGroup
 	for i := range 20 {
 		group.Go(func() {
@@ -109,6 +111,22 @@ func TestConcurrentUpdates(t *testing.T) {
 	memory, stored, label := r.agent(id).GetTags()["n"], r.stored(id).Tags["n"], s.Labels().Get("n")
 	if memory != stored || memory != label {
 		t.Errorf("memory has %s, the database %s, the session %s", memory, stored, label)
+	}
+}
+
+// oneAtATime fails the test if the store is asked to update while it does.
+func oneAtATime(t *testing.T) func(string, int) error {
+	var inside atomic.Int64
+	return func(method string, _ int) error {
+		switch method {
+		case "UpdateAgent":
+			if inside.Add(1) > 1 {
+				t.Error("two updates of one agent run at the same time")
+			}
+		case "UpdateAgent done":
+			inside.Add(-1)
+		}
+		return nil
 	}
 }
 

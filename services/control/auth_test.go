@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -17,12 +18,31 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/peer"
 
 	enrolv1 "github.com/esolutions/esmon/gen/go/esmon/enrol/v1"
 	"github.com/esolutions/esmon/services/fault"
 	"github.com/esolutions/esmon/services/mtls"
 	"github.com/esolutions/esmon/services/pki"
 )
+
+// A certificate that the transport did not verify proves nothing.
+func TestUnverifiedCertificate(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newClock(), nil)
+	leaf, err := x509.ParseCertificate(identity(t, r.authority, r.enrol("web-1")).Certificate[0])
+	must(t, err)
+	call := func(state tls.ConnectionState) error {
+		ctx := peer.NewContext(t.Context(), &peer.Peer{AuthInfo: credentials.TLSInfo{State: state}})
+		_, err := r.UnaryAgentAuth(ctx, nil, &grpc.UnaryServerInfo{FullMethod: "/x/Y"}, func(context.Context, any) (any, error) { return nil, nil })
+		return err
+	}
+	seen := []*x509.Certificate{leaf}
+	wantFault(t, call(tls.ConnectionState{PeerCertificates: seen}), fault.Unauthenticated, "certificate_missing")
+	must(t, call(tls.ConnectionState{PeerCertificates: seen, VerifiedChains: [][]*x509.Certificate{seen}}))
+}
 
 // The whole way of an agent: it enrols without a certificate, calls and streams
 // with the one it got, renews it and goes on with the new one.

@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -294,7 +295,7 @@ func wantFault(t *testing.T, err error, kind fault.Kind, reason string, texts ..
 }
 
 // faultyStore is the real store with a switch: fail, if set, is asked before each
-// method that writes what connected agents cause.
+// of the methods below, and is told how many rows the call is about.
 type faultyStore struct {
 	control.Store
 	mu   sync.Mutex
@@ -343,6 +344,14 @@ func (s *faultyStore) Enrol(ctx context.Context, a control.Agent, limit int) (co
 		return control.Agent{}, false, failed
 	}
 	return stored, again, err
+}
+
+func (s *faultyStore) UpdateAgent(ctx context.Context, id string, tags map[string]string, targets []string) (control.Agent, error) {
+	if err := s.ask("UpdateAgent", 1); err != nil {
+		return control.Agent{}, err
+	}
+	a, err := s.Store.UpdateAgent(ctx, id, tags, targets)
+	return a, errors.Join(err, s.ask("UpdateAgent done", 1))
 }
 
 func (s *faultyStore) SaveConnects(ctx context.Context, connects []control.Connect) error {
