@@ -1,7 +1,10 @@
 package tsdb
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -57,12 +60,59 @@ func (q *Querier) chunks(v *view, set *seriesSet, at int, pair *index.Pair) ([]C
 	return q.fetch.held[fetchKey{v.p.id, pair.Ref}], nil
 }
 
-// load fetches the pair and those that the series behind it will need.
+// errTooMuch ends a read that brings more than the query may hold.
+var errTooMuch = errors.New("more chunks than fit the query's memory")
+
+// load fetches the pair and those that the series behind it will need. When that
+// is more than fits, it fetches the pair alone, however large it is.
 func (q *Querier) load(v *view, set *seriesSet, at int, pair *index.Pair) error {
+	err := q.loadBatch(v, set, at, pair, q.fetch.batchSize())
+	if errors.Is(err, errTooMuch) {
+		q.fetch.mean = max(q.fetch.mean, q.fetch.limit)
+		err = q.loadBatch(v, set, at, pair, 1)
+	}
+	return err
+}
+
+func (q *Querier) loadBatch(v *view, set *seriesSet, at int, pair *index.Pair, size int) error {
 	f := &q.fetch
-	byID := map[int64]fetchKey{}
-	var batch []fetchKey
-	want := &Want{Partition: v.p.id, MinT: q.mint, MaxT: min(q.maxt, v.coldMaxT), BeforeCut: v.beforeCut}
+	batch, byID := q.batch(v, set, at, pair, size)
+	f.makeRoom(int64(len(batch)) * f.mean)
+	f.batches = append(f.batches, batch)
+	if len(byID) == 0 {
+		return nil
+	}
+	want := &Want{
+		Partition: v.p.id, Pairs: slices.Sorted(maps.Keys(byID)),
+		MinT: q.mint, MaxT: min(q.maxt, v.coldMaxT), BeforeCut: v.beforeCut,
+	}
+	before := f.bytes
+	q.db.metrics.sqlReads.Inc()
+	err := q.snap.Chunks(q.ctx, want, func(c Chunk) error {
+		key := byID[c.Pair]
+		f.held[key] = append(f.held[key], c)
+		f.bytes += int64(len(c.Data))
+		if f.bytes > f.limit && len(batch) > 1 {
+			return errTooMuch
+		}
+		return nil
+	})
+	if err != nil {
+		f.drop(len(f.batches) - 1)
+		return err
+	}
+	f.mean = max(f.mean, (f.bytes-before)/int64(len(batch)))
+	for _, key := range batch {
+		slices.SortFunc(f.held[key], func(a, b Chunk) int { return cmp.Compare(a.MinT, b.MinT) })
+	}
+	return nil
+}
+
+// batch returns what to fetch: the pair, and those of the series behind it up to
+// the size, without what is held already. byID has those that the store knows.
+func (q *Querier) batch(v *view, set *seriesSet, at int, pair *index.Pair, size int) (batch []fetchKey, byID map[int64]fetchKey) {
+	f := &q.fetch
+	byID = map[int64]fetchKey{}
 	take := func(p *index.Pair) {
 		key := fetchKey{v.p.id, p.Ref}
 		if _, ok := f.held[key]; ok {
@@ -72,41 +122,18 @@ func (q *Querier) load(v *view, set *seriesSet, at int, pair *index.Pair) error 
 		batch = append(batch, key)
 		if id := q.storedID(v.p, p); id != 0 {
 			byID[id] = key
-			want.Pairs = append(want.Pairs, id)
 		}
 	}
 	take(pair)
 	for _, s := range set.list[at:] {
-		if len(batch) >= f.batchSize() {
+		if len(batch) >= size {
 			break
 		}
 		for _, src := range s.sources {
 			take(src.pair)
 		}
 	}
-	f.makeRoom(int64(len(batch)) * f.mean)
-	f.batches = append(f.batches, batch)
-	if len(want.Pairs) == 0 {
-		return nil
-	}
-	slices.Sort(want.Pairs)
-	before := f.bytes
-	q.db.metrics.sqlReads.Inc()
-	err := q.snap.Chunks(q.ctx, want, func(c Chunk) error {
-		key := byID[c.Pair]
-		f.held[key] = append(f.held[key], c)
-		f.bytes += int64(len(c.Data))
-		return nil
-	})
-	if err != nil {
-		f.drop(len(f.batches) - 1)
-		return err
-	}
-	f.mean = max(f.mean, (f.bytes-before)/int64(len(batch)))
-	for _, key := range batch {
-		slices.SortFunc(f.held[key], func(a, b Chunk) int { return int(min(max(a.MinT-b.MinT, -1), 1)) })
-	}
-	return nil
+	return batch, byID
 }
 
 // storedID returns the pair's id in the store, 0 if it has none. The number of a

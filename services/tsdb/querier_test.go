@@ -1,6 +1,7 @@
 package tsdb_test
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/esolutions/esmon/services/metric"
 	"github.com/esolutions/esmon/services/tsdb"
 )
 
@@ -132,6 +134,79 @@ func TestQueryMemoryIsBounded(t *testing.T) {
 	if n := r.metric("esmon_tsdb_chunk_fetches_total"); n < 4 || n > 2*hosts {
 		t.Errorf("%v fetches", n)
 	}
+}
+
+// TestFirstFetchIsBounded asks for one of many wide pairs: the pairs behind it,
+// fetched along, must not take more than the query may hold.
+func TestFirstFetchIsBounded(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, func(c *tsdb.Config) { c.RecentFor, c.RecentBytes, c.QueryBytes = 0, 0, 1<<20 })
+	counting := &countingStore{Store: r.store.Store}
+	r.store.Store = counting
+	wide := &metric.Schema{}
+	for i := range 100 {
+		label := metric.NewLabels(metric.Label{Name: "column", Value: fmt.Sprint(i)})
+		wide.Columns = append(wide.Columns, metric.Column{Name: "test_value", Labels: label})
+	}
+	random := rand.New(rand.NewPCG(5, 6))
+	values := make([]float64, len(wide.Columns))
+	b := &r.builder
+	b.Reset()
+	b.Batch("agent", r.clock(), 0)
+	b.DefineSchema(wide.ID(), wide)
+	for h := range 40 {
+		e := hostEntity(fmt.Sprintf("host%02d", h))
+		b.DefineEntity(e.ID(), e)
+		for i := range 60 {
+			for c := range values {
+				values[c] = random.Float64()
+			}
+			b.Frame(e.ID(), wide.ID(), epoch.Add(time.Duration(i)*time.Second).UnixMilli(), values)
+		}
+	}
+	r.append(1, b)
+	r.cut()
+	q := r.querier()
+	defer q.Close()
+	list, err := q.Select(t.Context(), []tsdb.Matcher{testValue}, tsdb.SelectOptions{})
+	if err != nil || len(list) != 40*len(values) {
+		t.Fatalf("%d series, %v", len(list), err)
+	}
+	var got tsdb.Samples
+	for _, s := range list {
+		if err := s.Samples(&got); err != nil || len(got.T) != 60 {
+			t.Fatalf("%d samples, %v", len(got.T), err)
+		}
+	}
+	if most := counting.most.Load(); most > 3<<19 {
+		t.Errorf("one read brought %d bytes, the query may hold %d", most, r.cfg.QueryBytes)
+	}
+}
+
+// countingStore notes how many bytes one read of chunks brought at the most.
+type countingStore struct {
+	tsdb.Store
+	most atomic.Int64
+}
+
+func (s *countingStore) Snapshot(ctx context.Context) (tsdb.Snapshot, error) {
+	snap, err := s.Store.Snapshot(ctx)
+	return countingSnapshot{snap, s}, err
+}
+
+type countingSnapshot struct {
+	tsdb.Snapshot
+	s *countingStore
+}
+
+func (s countingSnapshot) Chunks(ctx context.Context, w *tsdb.Want, f func(tsdb.Chunk) error) error {
+	n := int64(0)
+	err := s.Snapshot.Chunks(ctx, w, func(c tsdb.Chunk) error {
+		n += int64(len(c.Data))
+		return f(c)
+	})
+	s.s.most.Store(max(s.s.most.Load(), n))
+	return err
 }
 
 // TestRange checks both ends of the querier's range and of a select's.
