@@ -76,7 +76,7 @@ func TestAnOversizedHelloIsRefused(t *testing.T) {
 func TestTheLargestBatchIsTaken(t *testing.T) {
 	t.Parallel()
 	const limit = 64 << 10
-	p := newPort(t, func(c *collector.Config) { c.MaxBatchBytes = limit; c.Limits.Columns = limit }, nil)
+	p := newPort(t, func(c *collector.Config) { c.MaxBatchBytes = limit; c.Limits.Columns = limit - 1 }, nil)
 	s := p.call(p.dial(), "a")
 	p.greet(s)
 	b := sizedBatch(limit)
