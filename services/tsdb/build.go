@@ -30,6 +30,8 @@ type builder struct {
 	db     *DB
 	p      *partition
 	table  *head.Table
+	below  uint64 // rank that no row may have; see sealed
+	own    bool   // this process gives ids to pairs
 	out    *built
 	lastID int64
 
@@ -49,7 +51,10 @@ type row struct {
 var missingBits = math.Float64bits(metric.Missing())
 
 func (db *DB) build(p *partition, s *sealed) *built {
-	b := &builder{db: db, p: p, table: s.table, out: &built{data: &cutData{number: s.to.Cut, minT: math.MaxInt64, maxT: math.MinInt64}}}
+	b := &builder{
+		db: db, p: p, table: s.table, below: s.limit(), own: s.standing == nil,
+		out: &built{data: &cutData{number: s.from.Cut + 1, minT: math.MaxInt64, maxT: math.MinInt64}},
+	}
 	p.mu.RLock()
 	b.lastID = p.lastID
 	p.mu.RUnlock()
@@ -68,7 +73,9 @@ func (b *builder) pair(p *index.Pair) {
 	rows := b.table.Rows(p.Ref)
 	b.rows = b.rows[:0]
 	for c := rows.Cursor(); c.Next(); {
-		b.rows = append(b.rows, row{c.Time(), c.Rank(), c.Bits()})
+		if c.Rank() < b.below {
+			b.rows = append(b.rows, row{c.Time(), c.Rank(), c.Bits()})
+		}
 	}
 	for _, t := range b.db.index.Twins(p) {
 		b.yield(t)
@@ -109,7 +116,7 @@ func (b *builder) yield(t index.Twin) {
 	}
 	clear(b.twin)
 	for c := other.Cursor(); c.Next(); {
-		if c.Bits()[t.Other] == missingBits {
+		if c.Bits()[t.Other] == missingBits || c.Rank() >= b.below {
 			continue
 		}
 		if rank, ok := b.twin[c.Time()]; !ok || c.Rank() < rank {
@@ -167,6 +174,9 @@ func (b *builder) identify(p *index.Pair) int64 {
 	b.p.mu.RLock()
 	known := *b.p.peek(p.Ref)
 	b.p.mu.RUnlock()
+	if !b.own {
+		return known.id
+	}
 	first, last := p.Times()
 	def := PairDef{
 		Partition: b.p.id, ID: known.id, Entity: p.Entity.ID, Schema: p.Schema.ID,

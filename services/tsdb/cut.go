@@ -3,6 +3,7 @@ package tsdb
 import (
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/esolutions/esmon/services/tsdb/head"
@@ -17,6 +18,18 @@ type sealed struct {
 	from, to Position
 	rejected []Rejected
 	built    *built // kept from one try of the commit to the next
+
+	// Of a cut that another process stored:
+	standing *Standing
+	below    uint64 // rows of this rank on are not part of it
+}
+
+// limit returns the rank that no row of the cut has.
+func (s *sealed) limit() uint64 {
+	if s.standing == nil {
+		return math.MaxUint64
+	}
+	return s.below
 }
 
 // CutDue tells whether the partition should be cut now: its last cut being so
@@ -97,7 +110,7 @@ func (db *DB) Commit(ctx context.Context, partition int) (Position, error) {
 	p.mu.RLock()
 	s, pos := p.sealed, p.pos
 	p.mu.RUnlock()
-	if s == nil {
+	if s == nil || s.standing != nil {
 		return pos, nil
 	}
 	start := time.Now()

@@ -203,23 +203,25 @@ func (db *DB) restorePartition(n int, state *State) error {
 			p.pos, p.logID, p.next, p.coldMaxT = ps.Position, ps.Position.LogID, ps.Position.Offset, ps.MaxTime
 		}
 	}
-	for _, d := range state.Pairs {
-		if d.Partition != n {
-			continue
-		}
+	db.restorePairs(p, slices.DeleteFunc(slices.Clone(state.Pairs), func(d PairDef) bool { return d.Partition != n }))
+	return nil
+}
+
+// restorePairs takes up what is stored about pairs of the partition. It needs p.mu.
+func (db *DB) restorePairs(p *partition, defs []PairDef) {
+	for _, d := range defs {
+		p.lastID = max(p.lastID, d.ID) // never given to another: its chunks may be there
 		e, s := db.index.Entity(d.Entity), db.index.Schema(d.Schema)
 		if e == nil || s == nil {
-			p.lastID = max(p.lastID, d.ID) // never given to another: its chunks may be there
-			db.log.Error("a pair is stored without its definitions and cannot be queried", "partition", n, "pair", d.ID, "entity", d.Entity.String(), "schema", d.Schema.String())
+			db.log.Error("a pair is stored without its definitions and cannot be queried", "partition", p.id, "pair", d.ID, "entity", d.Entity.String(), "schema", d.Schema.String())
 			continue
 		}
 		pair, err := db.index.Pair(e, s)
 		if err != nil {
-			return fmt.Errorf("load pair %d of partition %d: %w", d.ID, n, err)
+			db.log.Error("a stored pair cannot be queried", "partition", p.id, "pair", d.ID, "error", err)
+			continue
 		}
 		pair.Restore(d.First, d.Last, d.Present)
 		*p.known(pair.Ref) = storedPair{id: d.ID, first: d.First, last: d.Last, present: d.Present}
-		p.lastID = max(p.lastID, d.ID)
 	}
-	return nil
 }

@@ -23,11 +23,12 @@ type partition struct {
 	logID  string       // log of the rows in active
 	next   int64        // records before it are appended in full
 	// coldMaxT is the newest timestamp of all stored rows that are not in recent.
-	coldMaxT int64
-	pairs    []storedPair // by the pair's Ref
-	lastID   int64        // highest id given to a pair
-	rejected []Rejected   // of the records in active
-	refused  int          // rejected rows above maxRejected
+	coldMaxT  int64
+	pairs     []storedPair // by the pair's Ref
+	lastID    int64        // highest id given to a pair
+	following bool         // another process cuts
+	rejected  []Rejected   // of the records in active
+	refused   int          // rejected rows above maxRejected
 
 	resolve resolver // scratch of the appending goroutine
 }

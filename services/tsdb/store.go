@@ -37,6 +37,12 @@ var ErrCorrupt = chunk.ErrCorrupt
 type Store interface {
 	// Load returns everything needed to start, from one snapshot.
 	Load(ctx context.Context) (*State, error)
+	// Progress returns how far the partition is stored, zero if it never stored
+	// anything, and, from the same snapshot, its pairs whose ID is above the one
+	// given, by ID. Pairs that were only changed are not among them. It is what a
+	// node asks again and again that follows while another one cuts: it costs
+	// next to nothing when nothing is new.
+	Progress(ctx context.Context, partition int, above int64) (PartitionState, []PairDef, error)
 	// Commit stores a cut in one transaction. Its first statement moves the
 	// position from c.From to c.To; if c.From is not what is stored, nothing is
 	// changed and the error is ErrConflict. An error other than that may also

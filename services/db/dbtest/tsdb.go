@@ -23,6 +23,8 @@ func RunTSDB(t *testing.T, open func(t *testing.T) TSDB) {
 		{"Empty", testEmpty},
 		{"CommitAndLoad", testCommitAndLoad},
 		{"LoadIsOneSnapshot", testLoadIsOneSnapshot},
+		{"Progress", testProgress},
+		{"ProgressIsOneSnapshot", testProgressIsOneSnapshot},
 		{"CutWithoutChunks", testCutWithoutChunks},
 		{"TimesBefore1970", testTimesBefore1970},
 		{"Conflict", testConflict},

@@ -146,6 +146,7 @@ func testReopen(t *tsdbTest) {
 // calls makes every call that returns an error if it did nothing.
 func (t *tsdbTest) calls(ctx context.Context) map[string]error {
 	_, load := t.store.Load(ctx)
+	_, _, progress := t.store.Progress(ctx, 0, 0)
 	snapshot, snap := t.store.Snapshot(ctx)
 	if snap == nil {
 		must(t.T, snapshot.Close())
@@ -155,7 +156,7 @@ func (t *tsdbTest) calls(ctx context.Context) map[string]error {
 	_, drop := t.store.Drop(ctx, math.MaxInt64)
 	_, rejected := t.store.Rejected(ctx, 10)
 	return map[string]error{
-		"Load": load, "Snapshot": snap, "Blocks": blocks, "BeginMerge": begin, "Drop": drop, "Rejected": rejected,
+		"Load": load, "Progress": progress, "Snapshot": snap, "Blocks": blocks, "BeginMerge": begin, "Drop": drop, "Rejected": rejected,
 		"Commit": t.store.Commit(ctx, t.fullCut(0)),
 		"Sweep":  t.store.Sweep(ctx, time.Now().Add(time.Hour)),
 		"Forget": t.store.Forget(ctx, &tsdb.Forget{Before: math.MaxInt64, Pairs: t.pairs, Entities: []metric.ID{entityDef(1, 0).ID}}),

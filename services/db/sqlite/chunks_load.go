@@ -26,15 +26,23 @@ func (c *Chunks) Load(ctx context.Context) (*tsdb.State, error) {
 	return state, nil
 }
 
-func loadPartitions(ctx context.Context, tx *sql.Tx, state *tsdb.State) error {
-	return each(ctx, tx, "SELECT partition, log_id, next_offset, cut, max_time FROM tsdb_partitions ORDER BY partition", func(rows *sql.Rows) error {
+func loadPartitions(ctx context.Context, tx *sql.Tx, state *tsdb.State) (err error) {
+	state.Partitions, err = readPartitions(ctx, tx, "")
+	return err
+}
+
+// readPartitions returns the positions, by partition. where narrows them down.
+func readPartitions(ctx context.Context, tx *sql.Tx, where string, args ...any) ([]tsdb.PartitionState, error) {
+	var list []tsdb.PartitionState
+	err := each(ctx, tx, "SELECT partition, log_id, next_offset, cut, max_time FROM tsdb_partitions "+where+" ORDER BY partition", func(rows *sql.Rows) error {
 		var p tsdb.PartitionState
 		if err := rows.Scan(&p.Partition, &p.Position.LogID, &p.Position.Offset, &p.Position.Cut, &p.MaxTime); err != nil {
 			return fmt.Errorf("read a position: %w", err)
 		}
-		state.Partitions = append(state.Partitions, p)
+		list = append(list, p)
 		return nil
-	})
+	}, args...)
+	return list, err
 }
 
 func loadSchemas(ctx context.Context, tx *sql.Tx, state *tsdb.State) error {
@@ -71,8 +79,16 @@ func loadEntities(ctx context.Context, tx *sql.Tx, state *tsdb.State) error {
 	})
 }
 
-func loadPairs(ctx context.Context, tx *sql.Tx, state *tsdb.State) error {
-	return each(ctx, tx, "SELECT partition, id, entity, schema, first_time, last_time, present FROM tsdb_pairs ORDER BY partition, id", func(rows *sql.Rows) error {
+func loadPairs(ctx context.Context, tx *sql.Tx, state *tsdb.State) (err error) {
+	state.Pairs, err = readPairs(ctx, tx, "")
+	return err
+}
+
+// readPairs returns the pairs, by partition and id. where narrows them down by
+// these two.
+func readPairs(ctx context.Context, tx *sql.Tx, where string, args ...any) ([]tsdb.PairDef, error) {
+	var list []tsdb.PairDef
+	err := each(ctx, tx, "SELECT partition, id, entity, schema, first_time, last_time, present FROM tsdb_pairs "+where+" ORDER BY partition, id", func(rows *sql.Rows) error {
 		var p tsdb.PairDef
 		var entity, schema, present sql.RawBytes
 		if err := rows.Scan(&p.Partition, &p.ID, &entity, &schema, &p.First, &p.Last, &present); err != nil {
@@ -81,7 +97,27 @@ func loadPairs(ctx context.Context, tx *sql.Tx, state *tsdb.State) error {
 		copy(p.Entity[:], entity)
 		copy(p.Schema[:], schema)
 		p.Present = decodeWords(present)
-		state.Pairs = append(state.Pairs, p)
+		list = append(list, p)
 		return nil
+	}, args...)
+	return list, err
+}
+
+// Progress implements tsdb.Store.
+func (c *Chunks) Progress(ctx context.Context, partition int, above int64) (tsdb.PartitionState, []tsdb.PairDef, error) {
+	var state tsdb.PartitionState
+	var pairs []tsdb.PairDef
+	err := c.read(ctx, func(tx *sql.Tx) error {
+		found, err := readPartitions(ctx, tx, "WHERE partition = ?", partition)
+		if err != nil || len(found) == 0 {
+			return err
+		}
+		state = found[0]
+		pairs, err = readPairs(ctx, tx, "WHERE partition = ? AND id > ?", partition, above)
+		return err
 	})
+	if err != nil {
+		return tsdb.PartitionState{}, nil, chunksError(err, "read how far partition %d is stored", partition)
+	}
+	return state, pairs, nil
 }

@@ -123,6 +123,25 @@ func (t *Table) Rows(ref uint32) Rows {
 	return Rows{first: l.first, n: l.n, stride: l.stride, Unsorted: l.unsorted}
 }
 
+// CopyFrom appends the rows of the given rank and above to another table. It must
+// not run while rows are appended to either.
+func (t *Table) CopyFrom(rank uint64, to *Table) {
+	var values []float64
+	t.Refs(func(ref uint32) {
+		rows := t.Rows(ref)
+		for c := rows.Cursor(); c.Next(); {
+			if c.Rank() < rank {
+				continue
+			}
+			values = values[:0]
+			for _, bits := range c.Bits() {
+				values = append(values, math.Float64frombits(bits))
+			}
+			to.Append(ref, c.Rank(), c.Time(), values)
+		}
+	})
+}
+
 // Refs calls f with every pair that has rows. It must not run while rows are
 // appended.
 func (t *Table) Refs(f func(ref uint32)) {

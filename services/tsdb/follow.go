@@ -1,0 +1,175 @@
+package tsdb
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/esolutions/esmon/services/tsdb/head"
+)
+
+// A partition is cut by one process at a time; others may follow. They append the
+// same records and answer queries, but store nothing: when they see that the other
+// has stored a cut, they make the same cut of their own rows and keep it in memory
+// as if they had stored it. So each of them can go on where the other stopped.
+
+// Standing is what the Store says about a partition that another process cuts.
+type Standing struct {
+	state PartitionState
+	pairs []PairDef // that are new
+}
+
+// Standing asks the Store how far the partition is stored, for [DB.Follow]. It may
+// run beside Append.
+func (db *DB) Standing(ctx context.Context, partition int) (*Standing, error) {
+	p := db.partition(partition)
+	p.mu.RLock()
+	last := p.lastID
+	p.mu.RUnlock()
+	state, pairs, err := db.store.Progress(ctx, partition, last)
+	if err != nil {
+		return nil, fmt.Errorf("ask how far partition %d is stored: %w", partition, err)
+	}
+	return &Standing{state: state, pairs: pairs}, nil
+}
+
+// Following is what a [Standing] means for a process that follows.
+type Following int
+
+const (
+	// Level says that nothing was stored since the last time, or that what was is
+	// not settled yet.
+	Level Following = iota
+	// Sealed says that rows another process stored are sealed here: [DB.Settle] is
+	// to be called.
+	Sealed
+	// Behind says that another process stored records that were not appended here.
+	Behind
+	// Astray says that the stored position is of another log or lower than it was:
+	// only [DB.Reload] helps.
+	Astray
+)
+
+// Follow takes note that another process cuts the partition and seals the rows
+// that it has stored. It must not run beside Append, Seal or Lead of the partition.
+func (db *DB) Follow(partition int, s *Standing) Following {
+	p := db.partition(partition)
+	to := s.state.Position
+	p.mu.Lock()
+	p.following = true
+	f := p.compare(to)
+	p.mu.Unlock()
+	if f != Sealed {
+		return f
+	}
+	floor := rankOf(to.Offset, 0)
+	rest := head.NewTable(db.pool)
+	p.active.CopyFrom(floor, rest)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sealed = &sealed{table: p.active, from: p.pos, to: to, below: floor, standing: s}
+	p.active = rest
+	p.rejected = slices.DeleteFunc(p.rejected, func(r Rejected) bool { return r.Offset < to.Offset })
+	return Sealed
+}
+
+// compare tells what the stored position means. It needs mu.
+func (p *partition) compare(to Position) Following {
+	switch {
+	case p.sealed != nil || to == p.pos:
+		return Level
+	case p.pos != (Position{}) && (to.LogID != p.pos.LogID || to.Offset < p.pos.Offset || to.Cut < p.pos.Cut),
+		to.LogID != p.logID:
+		return Astray
+	case p.next < to.Offset:
+		return Behind
+	}
+	return Sealed
+}
+
+// Settle encodes the rows that [DB.Follow] sealed and keeps them as a stored cut.
+// It may run beside Append, but not beside Commit.
+func (db *DB) Settle(partition int) {
+	p := db.partition(partition)
+	p.mu.Lock()
+	s := p.sealed
+	if s == nil || s.standing == nil {
+		p.mu.Unlock()
+		return
+	}
+	db.restorePairs(p, s.standing.pairs)
+	p.mu.Unlock()
+	s.built = db.build(p, s)
+	s.built.pairs = nil // as the other process stored them
+	db.publish(p, s)
+	if db.followsAll() {
+		// Whoever stores them, it is not this process; should it have to one day, Lead
+		// lists them all again.
+		db.index.Saved(db.index.Changes())
+	}
+}
+
+// followsAll tells whether other processes cut all partitions.
+func (db *DB) followsAll() bool {
+	return !slices.ContainsFunc(db.all(), func(p *partition) bool {
+		p.mu.RLock()
+		defer p.mu.RUnlock()
+		return !p.following
+	})
+}
+
+// Lead makes this process the one that cuts the partition. It takes up what the one
+// before it has stored; rows that are not stored stay. The error is [ErrConflict],
+// wrapped, if more was stored than was followed here. It must not run beside Append,
+// Seal, Follow, Settle or Commit of the partition.
+func (db *DB) Lead(ctx context.Context, partition int) error {
+	db.forgetting.Lock()
+	defer db.forgetting.Unlock()
+	state, err := db.store.Load(ctx)
+	if err != nil {
+		return fmt.Errorf("take partition %d over: %w", partition, err)
+	}
+	p := db.partition(partition)
+	if stored := state.position(partition); stored != db.Position(partition) || p.busy() {
+		return fmt.Errorf("take partition %d over at cut %d: cut %d is stored: %w", partition, db.Position(partition).Cut, stored.Cut, ErrConflict)
+	}
+	// What the one before saw and did not store must be stored.
+	db.index.Unsaved()
+	if err := db.restoreDefinitions(state); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.following = false
+	p.pairs, p.lastID = nil, 0
+	db.restorePairs(p, slices.DeleteFunc(state.Pairs, func(d PairDef) bool { return d.Partition != partition }))
+	return nil
+}
+
+// busy tells whether a cut is under way.
+func (p *partition) busy() bool {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.sealed != nil
+}
+
+// position returns how far the partition is stored.
+func (s *State) position(partition int) Position {
+	for _, p := range s.Partitions {
+		if p.Partition == partition {
+			return p.Position
+		}
+	}
+	return Position{}
+}
+
+// Prune forgets the definitions that nothing needs any more, in memory only: what
+// [DB.Retain] does where another process removes them from the Store. It leaves that
+// one a day.
+func (db *DB) Prune() {
+	oldest := db.cfg.Now().Add(-db.cfg.Retention - 2*forgetAfter).UnixMilli()
+	db.forgetting.Lock()
+	defer db.forgetting.Unlock()
+	db.collect(max(oldest, math.MinInt64/2))
+}
