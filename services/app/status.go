@@ -50,7 +50,7 @@ func (s *statusService) GetStatus(ctx context.Context, _ *statusv1.GetStatusRequ
 	enrolled, connected := s.agents()
 	res.Agents, res.AgentsConnected = int64(enrolled), int64(connected)
 	res.SamplesIngested, res.FramesRefused = s.ingested()
-	for n := range s.log.Partitions() {
+	for _, n := range s.log.Readable() {
 		p, err := s.partition(ctx, n)
 		if err != nil {
 			res.Reasons = append(res.Reasons, err.Error())

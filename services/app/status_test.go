@@ -21,7 +21,13 @@ type bounds struct {
 	broken     int // number of a partition that cannot be read; -1 for none
 }
 
-func (b bounds) Partitions() int { return len(b.partitions) }
+func (b bounds) Readable() []int {
+	out := make([]int, len(b.partitions))
+	for i := range out {
+		out[i] = i
+	}
+	return out
+}
 
 func (b bounds) Bounds(_ context.Context, n int) (bus.Bounds, error) {
 	if n == b.broken {

@@ -19,7 +19,7 @@ import (
 // quickLog confirms at once.
 type quickLog struct{ bus.Log }
 
-func (quickLog) Partitions() int                            { return 1 }
+func (quickLog) Partitions() []int                          { return []int{0} }
 func (quickLog) Publish(context.Context, int, []byte) error { return nil }
 
 // replay sends a hello, then a batch with definitions, then the same encoded

@@ -101,7 +101,7 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*C
 	c.streams.empty = make(chan struct{})
 	c.quotas = &quotas{cfg: &c.cfg, by: map[string]*quota{}}
 	c.working, c.stop = context.WithCancel(context.Background())
-	for p := range deps.Log.Partitions() {
+	for _, p := range deps.Log.Partitions() {
 		c.gatherers = append(c.gatherers, newGatherer(&c.cfg, &c.deps, p, log, m))
 	}
 	return c, m.observe(reg, c)

@@ -64,7 +64,13 @@ func newFakeLog(t testing.TB) *fakeLog {
 	return &fakeLog{t: t, partitions: 1, schemas: map[metric.ID]*metric.Schema{}, entities: map[metric.ID]*metric.Entity{}}
 }
 
-func (l *fakeLog) Partitions() int { return l.partitions }
+func (l *fakeLog) Partitions() []int {
+	out := make([]int, l.partitions)
+	for i := range out {
+		out[i] = i
+	}
+	return out
+}
 
 func (l *fakeLog) Publish(ctx context.Context, partition int, payload []byte) error {
 	l.mu.Lock()

@@ -51,7 +51,7 @@ type fuzzed struct{ *stream }
 
 type noLog struct{ bus.Log }
 
-func (noLog) Partitions() int { return 1 }
+func (noLog) Partitions() []int { return []int{0} }
 
 func newFuzzed(t *testing.T) fuzzed {
 	cfg := DefaultConfig()

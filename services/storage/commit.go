@@ -4,9 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
-	"time"
 
+	"github.com/esolutions/esmon/services/bus"
 	"github.com/esolutions/esmon/services/tsdb"
 )
 
@@ -22,9 +21,7 @@ type committer struct {
 
 	working chan struct{} // holds a token while nobody tries: two must not run at the same time
 
-	mu      sync.Mutex // guards what follows
-	failing error      // why the cut at hand could not be stored
-	since   time.Time  // since when
+	trouble trouble // with the cut at hand
 }
 
 func newCommitter(s *Storage, partition int) *committer {
@@ -52,6 +49,7 @@ func (c *committer) start(ctx context.Context) <-chan struct{} {
 			case <-ctx.Done():
 				return
 			case <-c.sealed:
+				c.s.deps.DB.Settle(c.partition) // if it was another process that stored it
 				c.store(ctx)
 			}
 		}
@@ -116,10 +114,8 @@ func (c *committer) commit(ctx context.Context) (tsdb.Position, error) {
 // release lets the log go of what is stored. If that fails, the next cut releases
 // this, too.
 func (c *committer) release(ctx context.Context, pos tsdb.Position) {
-	if pos.LogID != c.s.deps.Log.ID() {
-		return
-	}
-	if err := c.s.deps.Log.Release(ctx, c.partition, pos.Offset); err != nil {
+	stored := bus.Position{LogID: pos.LogID, Partition: c.partition, Offset: pos.Offset}
+	if err := c.s.deps.Log.Release(ctx, stored); err != nil {
 		c.s.log.Warn("the ingest log could not be released", "partition", c.partition, "before_offset", pos.Offset, "error", err)
 	}
 }
@@ -136,25 +132,8 @@ func (c *committer) finish(ctx context.Context) error {
 }
 
 func (c *committer) note(err error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err == nil {
-		c.failing = nil
-		return
+	if err != nil {
+		c.s.metrics.failures.Inc()
 	}
-	c.s.metrics.failures.Inc()
-	if c.failing == nil {
-		c.since = c.s.deps.Now()
-	}
-	c.failing = err
-}
-
-// trouble returns why cuts are not stored, nil if they are.
-func (c *committer) trouble() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.failing == nil {
-		return nil
-	}
-	return fmt.Errorf("partition %d cannot be stored since %s: %w", c.partition, c.since.UTC().Format(time.RFC3339), c.failing)
+	c.trouble.note(err, c.s.deps.Now())
 }

@@ -19,6 +19,9 @@ type Config struct {
 	// How long what a merge replaced is kept for queries that may read it. It must
 	// be longer than any query may take.
 	SweepAfter time.Duration
+	// How often a process that does not store a partition itself looks how far
+	// another one has. Where there is only one, it has no meaning.
+	FollowInterval time.Duration
 	// Pause before a cut that could not be stored is tried again. It doubles up to
 	// thirty times that.
 	RetryPause time.Duration
@@ -31,7 +34,7 @@ type Config struct {
 func DefaultConfig() Config {
 	return Config{
 		MergeAfter: 15 * time.Minute, LateCuts: 30, UpkeepInterval: 30 * time.Second, SweepAfter: 5 * time.Minute,
-		RetryPause: time.Second, StopTimeout: 10 * time.Second,
+		FollowInterval: 500 * time.Millisecond, RetryPause: time.Second, StopTimeout: 10 * time.Second,
 	}
 }
 
@@ -47,6 +50,7 @@ func (c *Config) Validate() error {
 	atLeast("late_cuts", c.LateCuts >= 1, 1)
 	atLeast("upkeep_interval", c.UpkeepInterval >= time.Second, time.Second)
 	atLeast("sweep_after", c.SweepAfter >= time.Second, time.Second)
+	atLeast("follow_interval", c.FollowInterval >= 10*time.Millisecond, 10*time.Millisecond)
 	atLeast("retry_pause", c.RetryPause >= 10*time.Millisecond, 10*time.Millisecond)
 	atLeast("stop_timeout", c.StopTimeout >= time.Second, time.Second)
 	return errors.Join(errs...)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,11 +31,17 @@ type follower struct {
 
 	read    atomic.Int64 // when the record read last was published, Unix ms
 	lastCut time.Time
+	leading atomic.Bool // this process cuts the partition; set by the follower's goroutine
+	lead    lead
+
+	source, database trouble // with reading the log, and with the database of one that follows
 }
 
 func newFollower(s *Storage, partition int) *follower {
 	f := &follower{s: s, partition: partition}
 	f.committer = newCommitter(s, partition)
+	f.lead = lead{lease: s.lease(cutLease(partition)), standings: make(chan *tsdb.Standing)}
+	f.leading.Store(s.deps.Leases == nil)
 	return f
 }
 
@@ -45,6 +53,10 @@ func (f *follower) run(ctx context.Context) error {
 	err := f.course(ctx)
 	for errors.Is(err, errAgain) {
 		err = f.course(ctx)
+	}
+	if errors.Is(err, bus.ErrNoPartition) {
+		f.s.log.Info("an older partition of the ingest log is gone", "partition", f.partition)
+		<-ctx.Done()
 	}
 	if ctx.Err() == nil {
 		return fmt.Errorf("follow partition %d of the ingest log: %w", f.partition, err)
@@ -71,8 +83,14 @@ func (f *follower) course(ctx context.Context) error {
 	}()
 	committing, stopCommits := context.WithCancel(context.WithoutCancel(ctx))
 	done := f.committer.start(committing)
+	var watching sync.WaitGroup
+	if f.s.deps.Leases != nil {
+		watching.Go(func() { f.watch(reading) })
+	}
 	err = f.loop(ctx, records, failed)
+	stop()
 	stopCommits()
+	watching.Wait()
 	<-done // no commit runs beside a reload
 	if errors.Is(err, errAgain) {
 		return f.reload(ctx)
@@ -102,6 +120,10 @@ func (f *follower) loop(ctx context.Context, records <-chan bus.Record, failed <
 			f.cutIfDue()
 		case <-tick.C:
 			f.cutIfDue()
+		case s := <-f.lead.standings:
+			if err := f.follow(ctx, s); err != nil {
+				return err
+			}
 		case err := <-f.committer.conflict:
 			f.s.log.Warn("storing a cut found another position than expected; starting again from what is stored", "partition", f.partition, "error", err)
 			f.s.metrics.conflicts.Inc()
@@ -123,6 +145,9 @@ func (f *follower) pump(ctx context.Context, from int64, records chan<- bus.Reco
 		return err
 	}
 	defer reader.Close() //nolint:errcheck // it only read
+	if id, _ := f.s.deps.DB.Next(f.partition); id != reader.LogID() {
+		return bus.ErrReplaced
+	}
 	for {
 		rec, err := reader.Next(ctx)
 		if err != nil {
@@ -158,7 +183,7 @@ func (f *follower) append(rec bus.Record) error {
 
 func (f *follower) cutIfDue() {
 	now := f.s.deps.Now()
-	if f.s.deps.DB.CutDue(f.partition, now.Sub(f.lastCut)) && f.s.deps.DB.Seal(f.partition) {
+	if f.mayCut() && f.s.deps.DB.CutDue(f.partition, now.Sub(f.lastCut)) && f.s.deps.DB.Seal(f.partition) {
 		f.lastCut = now
 		f.committer.wake()
 	}
@@ -167,6 +192,9 @@ func (f *follower) cutIfDue() {
 // lastOne stores what is in the head before the process ends. Nothing is lost if
 // it fails: the log has it.
 func (f *follower) lastOne() {
+	if !f.mayCut() {
+		return // another process stores it
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), f.s.cfg.StopTimeout)
 	defer cancel()
 	if err := f.committer.finish(ctx); err != nil {
@@ -176,11 +204,11 @@ func (f *follower) lastOne() {
 
 // begin returns the offset to read from: the stored position, if the log has it.
 func (f *follower) begin(ctx context.Context) (int64, error) {
-	b, err := f.s.deps.Log.Bounds(ctx, f.partition)
+	b, err := f.bounds(ctx)
 	if err != nil {
 		return 0, err
 	}
-	pos, id := f.s.deps.DB.Position(f.partition), f.s.deps.Log.ID()
+	pos, id := f.s.deps.DB.Position(f.partition), b.LogID
 	switch {
 	case pos == (tsdb.Position{}):
 		if b.First > 1 {
@@ -198,6 +226,27 @@ func (f *follower) begin(ctx context.Context) (int64, error) {
 	}
 	f.s.deps.DB.Begin(f.partition, id, b.First)
 	return b.First, nil
+}
+
+// bounds waits until the log says what it holds.
+func (f *follower) bounds(ctx context.Context) (bus.Bounds, error) {
+	for wait := f.s.cfg.RetryPause; ; wait = min(2*wait, maxPauses*f.s.cfg.RetryPause) {
+		b, err := f.s.deps.Log.Bounds(ctx, f.partition)
+		f.source.note(err, f.s.deps.Now())
+		if err == nil || errors.Is(err, bus.ErrClosed) || ctx.Err() != nil || f.isOver(err) {
+			return b, err
+		}
+		f.s.log.Error("the ingest log does not answer, will try again", "partition", f.partition, "error", err, "after", wait)
+		if err := pause(ctx, wait); err != nil {
+			return b, err
+		}
+	}
+}
+
+// isOver tells whether the error means that the partition is an older one that was
+// removed. One that is published to comes back: whoever publishes makes it anew.
+func (f *follower) isOver(err error) bool {
+	return errors.Is(err, bus.ErrNoPartition) && !slices.Contains(f.s.deps.Log.Partitions(), f.partition)
 }
 
 // lose raises the alarm of lost data: acknowledged records are not there to be
@@ -221,9 +270,10 @@ func (f *follower) recover(ctx context.Context, err error) error {
 		f.s.log.Warn("records vanished from the ingest log while it was read", "partition", f.partition, "error", gap)
 		return errAgain
 	}
-	if errors.Is(err, bus.ErrClosed) {
+	if errors.Is(err, bus.ErrClosed) || f.isOver(err) {
 		return err
 	}
+	f.source.note(err, f.s.deps.Now())
 	f.s.log.Error("reading the ingest log failed, will try again", "partition", f.partition, "error", err, "after", f.s.cfg.RetryPause)
 	f.lastOne()
 	if err := pause(ctx, f.s.cfg.RetryPause); err != nil {
@@ -255,7 +305,14 @@ func (f *follower) behind(oldest time.Time) time.Time {
 	return oldest
 }
 
-func (f *follower) trouble() error { return f.committer.trouble() }
+// trouble returns why the partition is not followed or not stored, nil if it is.
+func (f *follower) trouble() error {
+	return errors.Join(
+		f.source.report(fmt.Sprintf("partition %d of the ingest log cannot be read", f.partition)),
+		f.committer.trouble.report(fmt.Sprintf("partition %d cannot be stored", f.partition)),
+		f.database.report(fmt.Sprintf("how far partition %d is stored cannot be read from the database", f.partition)),
+	)
+}
 
 func pause(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -44,10 +45,14 @@ func newMetrics(reg prometheus.Registerer, s *Storage) (*metrics, error) {
 	return m, nil
 }
 
+// boundsTimeout is how long the log may take to say what it holds.
+const boundsTimeout = 3 * time.Second
+
 // lagCollector tells how far storage is behind the log.
 type lagCollector struct {
 	s                *Storage
 	lag, behind, cut *prometheus.Desc
+	leads            *prometheus.Desc
 }
 
 func newLagCollector(s *Storage) *lagCollector {
@@ -58,6 +63,7 @@ func newLagCollector(s *Storage) *lagCollector {
 		s:      s,
 		lag:    desc("lag_seconds", "Age of the oldest record of the ingest log that queries do not see yet."),
 		behind: desc("records_behind", "Records of the ingest log that queries do not see yet."),
+		leads:  desc("leads", "1 if this process stores the partition, 0 if another one does."),
 		cut:    desc("records_uncommitted", "Records of the ingest log that are not in the database yet."),
 	}
 }
@@ -67,23 +73,30 @@ func (c *lagCollector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- c.lag
 	ch <- c.behind
 	ch <- c.cut
+	ch <- c.leads
 }
 
 // Collect implements [prometheus.Collector].
 func (c *lagCollector) Collect(ch chan<- prometheus.Metric) {
-	ctx := context.Background()
+	ctx, cancel := context.WithTimeout(context.Background(), boundsTimeout)
+	defer cancel()
 	for _, f := range c.s.followers {
+		label := strconv.Itoa(f.partition)
+		gauge := func(d *prometheus.Desc, v float64) {
+			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, max(v, 0), label)
+		}
+		leads := 0.0
+		if f.leading.Load() {
+			leads = 1
+		}
+		gauge(c.leads, leads)
 		b, err := c.s.deps.Log.Bounds(ctx, f.partition)
 		if err != nil {
-			continue // the log is closed: there is nothing to tell
+			continue // it does not answer: there is nothing to tell
 		}
 		p, err := c.s.Progress(ctx, f.partition)
 		if err != nil {
 			continue
-		}
-		label := strconv.Itoa(f.partition)
-		gauge := func(d *prometheus.Desc, v float64) {
-			ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, max(v, 0), label)
 		}
 		gauge(c.lag, p.Lag.Seconds())
 		gauge(c.behind, float64(b.Next-p.Head))

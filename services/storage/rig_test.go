@@ -168,9 +168,11 @@ func (r *rig) publishRaw(payload []byte) {
 }
 
 // values returns all values stored or in memory, sorted.
-func (r *rig) values() []float64 {
+func (r *rig) values() []float64 { return r.valuesOf(r.db) }
+
+func (r *rig) valuesOf(db *tsdb.DB) []float64 {
 	r.t.Helper()
-	q, err := r.db.Querier(r.t.Context(), math.MinInt64/4, math.MaxInt64/4)
+	q, err := db.Querier(r.t.Context(), math.MinInt64/4, math.MaxInt64/4)
 	if err != nil {
 		r.t.Fatal(err)
 	}

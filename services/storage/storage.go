@@ -18,6 +18,9 @@ import (
 type Deps struct {
 	Log bus.Log
 	DB  *tsdb.DB
+	// Leases returns the lease of the name where several processes share the
+	// database; nil if this is the only one.
+	Leases func(name string) Lease
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }
@@ -29,6 +32,7 @@ type Storage struct {
 	log       *slog.Logger
 	metrics   *metrics
 	followers []*follower // one a partition
+	keeping   Lease       // who has it merges and drops blocks
 }
 
 // New makes a storage. It reads nothing before Run runs.
@@ -40,7 +44,8 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*S
 		deps.Now = time.Now
 	}
 	s := &Storage{cfg: cfg, deps: deps, log: log}
-	for p := range deps.Log.Partitions() {
+	s.keeping = s.lease(upkeepLease)
+	for _, p := range deps.Log.Readable() {
 		s.followers = append(s.followers, newFollower(s, p))
 	}
 	var err error
@@ -54,6 +59,11 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*S
 func (s *Storage) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	// Leases are given up when the last cut is stored: nobody else has to read then
+	// what this process is about to store.
+	held, release := context.WithCancel(context.WithoutCancel(ctx))
+	leases := s.holdLeases(held)
+	defer func() { release(); leases.Wait() }()
 	var wg sync.WaitGroup
 	errs := make([]error, len(s.followers))
 	for i, f := range s.followers {
@@ -65,6 +75,23 @@ func (s *Storage) Run(ctx context.Context) error {
 	wg.Go(func() { s.upkeep(ctx) })
 	wg.Wait()
 	return errors.Join(errs...)
+}
+
+// holdLeases keeps the leases that are free until ctx ends.
+func (s *Storage) holdLeases(ctx context.Context) *sync.WaitGroup {
+	var wg sync.WaitGroup
+	hold := func(l Lease) {
+		wg.Go(func() {
+			if err := l.Run(ctx); err != nil {
+				s.log.Error("keeping a lease failed", "error", err)
+			}
+		})
+	}
+	hold(s.keeping)
+	for _, f := range s.followers {
+		hold(f.lead.lease)
+	}
+	return &wg
 }
 
 // Progress is how far storage is in a partition.
@@ -83,10 +110,25 @@ func (s *Storage) Progress(ctx context.Context, partition int) (Progress, error)
 	}
 	_, head := s.deps.DB.Next(partition)
 	p := Progress{Head: head, Committed: s.deps.DB.Position(partition).Offset}
-	if head < b.Next && b.First < b.Next {
-		p.Lag = s.deps.Now().Sub(s.followers[partition].behind(b.Oldest))
+	if f := s.follower(partition); f != nil && head < b.Next && b.First < b.Next {
+		p.Lag = s.deps.Now().Sub(f.behind(b.Oldest))
 	}
 	return p, nil
+}
+
+func (s *Storage) follower(partition int) *follower {
+	for _, f := range s.followers {
+		if f.partition == partition {
+			return f
+		}
+	}
+	return nil
+}
+
+// Leads tells whether this process cuts the partition.
+func (s *Storage) Leads(partition int) bool {
+	f := s.follower(partition)
+	return f != nil && f.leading.Load()
 }
 
 // maxLag is how far behind storage may be before it says that it is not ready:

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/esolutions/esmon/services/bus"
 	"github.com/esolutions/esmon/services/storage"
 	"github.com/esolutions/esmon/services/tsdb"
 )
@@ -140,7 +141,11 @@ func TestDataLossIsAlarmed(t *testing.T) {
 			for range 3 {
 				r.publishRaw([]byte("never read"))
 			}
-			if err := r.log.Release(r.t.Context(), 0, 6); err != nil {
+			b, err := r.log.Bounds(r.t.Context(), 0)
+			if err != nil {
+				r.t.Fatal(err)
+			}
+			if err := r.log.Release(r.t.Context(), bus.Position{LogID: b.LogID, Offset: 6}); err != nil {
 				r.t.Fatal(err)
 			}
 			r.close()

@@ -17,21 +17,39 @@ func (s *Storage) upkeep(ctx context.Context) {
 	var retained time.Time
 	for ctx.Err() == nil {
 		s.deps.DB.Trim()
-		if now := s.deps.Now(); now.Sub(retained) >= retainEvery {
-			retained = now
-			s.retain(ctx)
+		due := s.deps.Now().Sub(retained) >= retainEvery
+		if due {
+			retained = s.deps.Now()
 		}
-		more := s.mergeOne(ctx)
-		if err := s.deps.DB.Sweep(ctx, s.cfg.SweepAfter); err != nil && ctx.Err() == nil {
-			s.failed("sweep", "freeing space failed, will try again", err)
-		}
-		if more {
-			continue // after the others had their turn
+		if s.keep(ctx, due) {
+			continue
 		}
 		select {
 		case <-ctx.Done():
 		case <-tick.C:
 		}
+	}
+}
+
+// keep does one round and tells whether there is more to do at once.
+func (s *Storage) keep(ctx context.Context, retain bool) (more bool) {
+	if !s.keeping.Held() {
+		if retain {
+			s.deps.DB.Prune() // of what another process drops
+		}
+		return false
+	}
+	if retain {
+		s.retain(ctx)
+	}
+	more = s.mergeOne(ctx)
+	s.sweep(ctx)
+	return more
+}
+
+func (s *Storage) sweep(ctx context.Context) {
+	if err := s.deps.DB.Sweep(ctx, s.cfg.SweepAfter); err != nil && ctx.Err() == nil {
+		s.failed("sweep", "freeing space failed, will try again", err)
 	}
 }
 
@@ -49,9 +67,7 @@ func (s *Storage) retain(ctx context.Context) {
 // makeRoom drops what may go when the disk is full, without waiting for its turn.
 func (s *Storage) makeRoom(ctx context.Context) {
 	s.retain(ctx)
-	if err := s.deps.DB.Sweep(ctx, s.cfg.SweepAfter); err != nil && ctx.Err() == nil {
-		s.failed("sweep", "freeing space failed, will try again", err)
-	}
+	s.sweep(ctx)
 }
 
 // mergeOne merges the oldest block whose time has come, and tells whether there

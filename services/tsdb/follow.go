@@ -100,13 +100,14 @@ func (db *DB) Settle(partition int) {
 	}
 	db.restorePairs(p, s.standing.pairs)
 	p.mu.Unlock()
+	changes := db.index.Changes() // before it is asked who leads; see Lead
 	s.built = db.build(p, s)
 	s.built.pairs = nil // as the other process stored them
 	db.publish(p, s)
 	if db.followsAll() {
 		// Whoever stores them, it is not this process; should it have to one day, Lead
 		// lists them all again.
-		db.index.Saved(db.index.Changes())
+		db.index.Saved(changes)
 	}
 }
 
@@ -134,17 +135,25 @@ func (db *DB) Lead(ctx context.Context, partition int) error {
 	if stored := state.position(partition); stored != db.Position(partition) || p.busy() {
 		return fmt.Errorf("take partition %d over at cut %d: cut %d is stored: %w", partition, db.Position(partition).Cut, stored.Cut, ErrConflict)
 	}
-	// What the one before saw and did not store must be stored.
+	// What the one before saw and did not store must be stored. From here on no
+	// Settle takes it for the business of others.
+	p.setFollowing(false)
 	db.index.Unsaved()
 	if err := db.restoreDefinitions(state); err != nil {
+		p.setFollowing(true)
 		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.following = false
 	p.pairs, p.lastID = nil, 0
 	db.restorePairs(p, slices.DeleteFunc(state.Pairs, func(d PairDef) bool { return d.Partition != partition }))
 	return nil
+}
+
+func (p *partition) setFollowing(yes bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.following = yes
 }
 
 // busy tells whether a cut is under way.

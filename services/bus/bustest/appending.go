@@ -16,11 +16,11 @@ import (
 
 func emptyLog(t *testing.T, s *Storage) {
 	l := open(t, s)
-	if l.ID() == "" || l.Partitions() < 1 {
-		t.Errorf("id %q, %d partitions", l.ID(), l.Partitions())
+	if p := l.Partitions(); len(p) == 0 || p[0] != 0 || !slices.Equal(l.Readable(), p) {
+		t.Errorf("partitions %d, to read %d", p, l.Readable())
 	}
 	b := bounds(t, l)
-	if b.First != 1 || b.Next != 1 || b.Bytes != 0 || !b.Oldest.IsZero() {
+	if b.LogID == "" || b.First != 1 || b.Next != 1 || b.Bytes != 0 || !b.Oldest.IsZero() {
 		t.Errorf("bounds %+v", b)
 	}
 	nothing(t, reader(t, l, b.Next))
@@ -148,18 +148,19 @@ func contexts(t *testing.T, s *Storage) {
 
 func wrongPartition(t *testing.T, s *Storage) {
 	l := open(t, s)
-	for _, p := range []int{-1, l.Partitions()} {
-		if err := l.Publish(t.Context(), p, nil); err == nil {
-			t.Errorf("published to partition %d", p)
+	id := bounds(t, l).LogID
+	for _, p := range []int{-1, slices.Max(l.Readable()) + 1} {
+		if err := l.Publish(t.Context(), p, nil); !errors.Is(err, bus.ErrNoPartition) {
+			t.Errorf("published to partition %d: %v", p, err)
 		}
-		if _, err := l.Read(t.Context(), p, 0); err == nil {
-			t.Errorf("read partition %d", p)
+		if _, err := l.Read(t.Context(), p, 0); !errors.Is(err, bus.ErrNoPartition) {
+			t.Errorf("read partition %d: %v", p, err)
 		}
-		if _, err := l.Bounds(t.Context(), p); err == nil {
-			t.Errorf("bounds of partition %d", p)
+		if _, err := l.Bounds(t.Context(), p); !errors.Is(err, bus.ErrNoPartition) {
+			t.Errorf("bounds of partition %d: %v", p, err)
 		}
-		if err := l.Release(t.Context(), p, 0); err == nil {
-			t.Errorf("released partition %d", p)
+		if err := l.Release(t.Context(), bus.Position{LogID: id, Partition: p}); !errors.Is(err, bus.ErrNoPartition) {
+			t.Errorf("released partition %d: %v", p, err)
 		}
 	}
 }
@@ -180,7 +181,7 @@ func full(t *testing.T, s *Storage) {
 		t.Fatalf("after %d records of %d bytes: %v", n, len(big), err)
 	}
 	b := bounds(t, l)
-	if err := l.Release(t.Context(), 0, b.First+3); err != nil {
+	if err := l.Release(t.Context(), stored(b, b.First+3)); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Publish(t.Context(), 0, big); err != nil {

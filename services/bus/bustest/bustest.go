@@ -138,6 +138,11 @@ func all(t *testing.T, l Log) []string {
 	return out
 }
 
+// stored is the position in the log of the bounds.
+func stored(b bus.Bounds, offset int64) bus.Position {
+	return bus.Position{LogID: b.LogID, Offset: offset}
+}
+
 func bounds(t *testing.T, l Log) bus.Bounds {
 	t.Helper()
 	b, err := l.Bounds(t.Context(), 0)

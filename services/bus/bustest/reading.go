@@ -83,14 +83,17 @@ func gaps(t *testing.T, s *Storage) {
 func reopen(t *testing.T, s *Storage) {
 	l := open(t, s)
 	publishN(t, l, 0, 4)
-	id, b := l.ID(), bounds(t, l)
+	b := bounds(t, l)
 	if err := l.Close(); err != nil {
 		t.Fatalf("close: %v", err)
 	}
 	l = open(t, s)
 	after := bounds(t, l)
-	if l.ID() != id || after.First != b.First || after.Next != b.Next || after.Bytes != b.Bytes {
-		t.Errorf("id %q, bounds %+v; before %q, %+v", l.ID(), after, id, b)
+	if after.LogID != b.LogID || after.First != b.First || after.Next != b.Next || after.Bytes != b.Bytes {
+		t.Errorf("bounds %+v; before %+v", after, b)
+	}
+	if r := reader(t, l, b.First); r.LogID() != b.LogID {
+		t.Errorf("the reader's log is %q, want %q", r.LogID(), b.LogID)
 	}
 	publishN(t, l, 4, 1)
 	if got := all(t, l); len(got) != 5 || got[4] != "record 4" {
@@ -167,7 +170,7 @@ func crash(t *testing.T, s *Storage) {
 		mu.Lock()
 		want := slices.Clone(confirmed)
 		mu.Unlock()
-		checkCopy(t, s.Crash(t), l.ID(), want)
+		checkCopy(t, s.Crash(t), bounds(t, l).LogID, want)
 	}
 	close(stop)
 	wg.Wait()
@@ -176,8 +179,8 @@ func crash(t *testing.T, s *Storage) {
 func checkCopy(t *testing.T, s *Storage, id string, want []string) {
 	t.Helper()
 	l := open(t, s)
-	if l.ID() != id {
-		t.Errorf("id %q, was %q", l.ID(), id)
+	if now := bounds(t, l).LogID; now != id {
+		t.Errorf("id %q, was %q", now, id)
 	}
 	have := all(t, l)
 	for _, w := range want {
@@ -197,12 +200,16 @@ func release(t *testing.T, s *Storage) {
 	}
 	l := open(t, s)
 	publishN(t, l, 0, 10)
-	first := bounds(t, l).First
+	begin := bounds(t, l)
+	first := begin.First
 	slow, ahead := reader(t, l, first), reader(t, l, first+6)
 	for _, before := range []int64{first + 4, first + 4, first, 0} { // the later ones do nothing
-		if err := l.Release(t.Context(), 0, before); err != nil {
+		if err := l.Release(t.Context(), stored(begin, before)); err != nil {
 			t.Fatalf("release before %d: %v", before, err)
 		}
+	}
+	if err := l.Release(t.Context(), bus.Position{LogID: "another", Offset: first + 9}); err != nil {
+		t.Errorf("release of another log: %v", err)
 	}
 	if b := bounds(t, l); b.First != first+4 || b.Next != first+10 {
 		t.Errorf("bounds %+v", b)
@@ -214,7 +221,7 @@ func release(t *testing.T, s *Storage) {
 	if got := string(next(t, ahead).Payload); got != "record 6" {
 		t.Errorf("a reader that was ahead got %q", got)
 	}
-	if err := l.Release(t.Context(), 0, first+11); err == nil {
+	if err := l.Release(t.Context(), stored(begin, first+11)); err == nil {
 		t.Error("released a record that does not exist yet")
 	}
 	if got := all(t, l); len(got) != 6 || got[0] != "record 4" {
@@ -228,8 +235,9 @@ func neverAgain(t *testing.T, s *Storage) {
 	}
 	l := open(t, s)
 	publishN(t, l, 0, 3)
-	end := bounds(t, l).Next
-	if err := l.Release(t.Context(), 0, end); err != nil {
+	full := bounds(t, l)
+	end := full.Next
+	if err := l.Release(t.Context(), stored(full, end)); err != nil {
 		t.Fatal(err)
 	}
 	if b := bounds(t, l); b.First != end || b.Next != end || b.Bytes != 0 {

@@ -115,11 +115,11 @@ func (l *Log) measure(ctx context.Context) error {
 	return nil
 }
 
-// ID implements bus.Log.
-func (l *Log) ID() string { return l.id }
-
 // Partitions implements bus.Log: there is one.
-func (l *Log) Partitions() int { return 1 }
+func (l *Log) Partitions() []int { return []int{0} }
+
+// Readable implements bus.Log.
+func (l *Log) Readable() []int { return l.Partitions() }
 
 // Bounds implements bus.Log.
 func (l *Log) Bounds(_ context.Context, partition int) (bus.Bounds, error) {
@@ -131,7 +131,7 @@ func (l *Log) Bounds(_ context.Context, partition int) (bus.Bounds, error) {
 	if l.closed {
 		return bus.Bounds{}, bus.ErrClosed
 	}
-	return bus.Bounds{First: l.first, Next: l.next, Bytes: l.bytes, Oldest: l.oldest}, nil
+	return bus.Bounds{LogID: l.id, First: l.first, Next: l.next, Bytes: l.bytes, Oldest: l.oldest}, nil
 }
 
 // Close waits for what is under way and closes the file. Readers and later calls
@@ -173,7 +173,7 @@ func (l *Log) closeFiles() error {
 
 func checkPartition(p int) error {
 	if p != 0 {
-		return fmt.Errorf("the embedded ingest log has partition 0 only, not %d", p)
+		return fmt.Errorf("%w: the embedded one has partition 0 only, not %d", bus.ErrNoPartition, p)
 	}
 	return nil
 }

@@ -46,6 +46,9 @@ func (l *Log) gapLocked(wanted int64) error {
 	return &bus.GapError{Wanted: wanted, First: l.first, Next: l.next}
 }
 
+// LogID implements bus.Reader.
+func (r *reader) LogID() string { return r.l.id }
+
 // Next implements bus.Reader.
 func (r *reader) Next(ctx context.Context) (bus.Record, error) {
 	for len(r.page) == 0 {

@@ -51,6 +51,16 @@ func open(t testing.TB, path string, change func(*sqlite.Config)) *sqlite.Log {
 	return l
 }
 
+// release says that everything before the offset is stored.
+func release(t *testing.T, l *sqlite.Log, before int64) error {
+	t.Helper()
+	b, err := l.Bounds(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l.Release(t.Context(), bus.Position{LogID: b.LogID, Offset: before})
+}
+
 func storage(path string) *bustest.Storage {
 	return &bustest.Storage{
 		Releases: true,
@@ -214,7 +224,7 @@ func TestFullByAge(t *testing.T) {
 	if err := put(); !errors.Is(err, bus.ErrFull) {
 		t.Errorf("with a record of 61 minutes: %v", err)
 	}
-	if err := l.Release(t.Context(), 0, 2); err != nil {
+	if err := release(t, l, 2); err != nil {
 		t.Fatal(err)
 	}
 	if err := put(); err != nil {
@@ -235,7 +245,7 @@ func TestSpaceIsBounded(t *testing.T) {
 			t.Fatal(err)
 		}
 		if b, _ := l.Bounds(t.Context(), 0); b.Bytes > 2<<20 {
-			if err := l.Release(t.Context(), 0, b.Next); err != nil {
+			if err := release(t, l, b.Next); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -261,7 +271,7 @@ func TestSpaceIsGivenBack(t *testing.T) {
 		}
 	}
 	b, _ := l.Bounds(t.Context(), 0)
-	if err := l.Release(t.Context(), 0, b.Next); err != nil {
+	if err := release(t, l, b.Next); err != nil {
 		t.Fatal(err)
 	}
 	if err := l.Close(); err != nil {

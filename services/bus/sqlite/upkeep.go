@@ -21,10 +21,11 @@ const (
 
 // Release implements bus.Log. It deletes in small steps between which appends
 // get their turn, and returns when all of it is done.
-func (l *Log) Release(ctx context.Context, partition int, before int64) error {
-	if err := checkPartition(partition); err != nil {
+func (l *Log) Release(ctx context.Context, stored bus.Position) error {
+	if err := checkPartition(stored.Partition); err != nil {
 		return err
 	}
+	before := stored.Offset
 	l.mu.Lock()
 	closed, next := l.closed, l.next
 	if !closed {
@@ -35,6 +36,9 @@ func (l *Log) Release(ctx context.Context, partition int, before int64) error {
 		return bus.ErrClosed
 	}
 	defer l.upkeep.Done()
+	if stored.LogID != l.id {
+		return nil
+	}
 	if before > next {
 		return fmt.Errorf("release ingest log before offset %d: the next record gets %d", before, next)
 	}
