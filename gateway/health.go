@@ -23,13 +23,13 @@ type readiness struct {
 	Reasons []string `json:"reasons"` // why not
 }
 
-// readyz says whether every part can do its work, and if not, why.
+// readyz says whether every part of this process can do its work, and if not, why.
 func readyz(platform statusv1.StatusServiceClient) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
 		defer cancel()
 		answer := readiness{Reasons: []string{}}
-		st, err := platform.GetStatus(ctx, &statusv1.GetStatusRequest{})
+		st, err := platform.GetStatus(ctx, &statusv1.GetStatusRequest{Local: true})
 		if err != nil {
 			answer.Reasons = append(answer.Reasons, "the platform does not say how it is: "+fault.FromGRPC(err).Message)
 		} else {

@@ -21,6 +21,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/agents/{agent}/diagnosis": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * DiagnoseAgent follows the data of one agent hop by hop, from its probes to
+         *     the answer of a query, and says where it is stuck.
+         */
+        get: operations["StatusService_DiagnoseAgent"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/agents/{id}": {
         parameters: {
             query?: never;
@@ -56,6 +76,26 @@ export interface paths {
          *     on. Its data stays.
          */
         post: operations["AgentsService_RevokeAgent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/diagnosis": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * DiagnosePlatform does so for the platform as a whole, and says which agents
+         *     have had nothing acknowledged for longest.
+         */
+        get: operations["StatusService_DiagnosePlatform"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -309,6 +349,11 @@ export interface components {
              * @description When its certificate ends.
              */
             certificateExpireTime?: string;
+            /**
+             * @description Name of the collector that its stream is open at. Empty if none is open, and
+             *     where everything runs in one process.
+             */
+            collector?: string;
         };
         /**
          * @description AgentState is how an agent is.
@@ -346,6 +391,64 @@ export interface components {
              */
             secret?: string;
             token?: components["schemas"]["Token"];
+        };
+        /** @description DiagnoseAgentResponse is how an agent's data gets on. */
+        DiagnoseAgentResponse: {
+            /** @description Id of the agent; empty if the registry of agents does not answer. */
+            agent?: string;
+            /** @description Name of its host. */
+            hostName?: string;
+            /** @description Where its data is stuck, in one sentence. */
+            summary?: string;
+            /**
+             * @description The hops, in the order in which data passes them: probe, spool, stream, log,
+             *     storage, query.
+             */
+            hops?: components["schemas"]["Hop"][];
+            /** @description What else is worth knowing, such as that the host had another name. */
+            notes?: string[];
+            /**
+             * Format: date-time
+             * @description When it was looked at.
+             */
+            time?: string;
+            /**
+             * Format: date-time
+             * @description When the newest sample that queries return was measured, by the server's
+             *     clock; none if they return none of the last day.
+             */
+            newestSampleTime?: string;
+        };
+        /** @description DiagnosePlatformResponse is how the platform gets on. */
+        DiagnosePlatformResponse: {
+            /** @description What is stuck, in one sentence. */
+            summary?: string;
+            /** @description The hops that are the platform's: stream, log, storage, query. */
+            hops?: components["schemas"]["Hop"][];
+            /**
+             * @description Agents that are not revoked and had nothing acknowledged for longest; those
+             *     that never had anything acknowledged first.
+             */
+            agents?: components["schemas"]["LaggingAgent"][];
+            /**
+             * Format: int64
+             * @description How many agents have had nothing acknowledged for a minute or longer.
+             */
+            agentsLate?: string;
+            /**
+             * Format: int64
+             * @description How many agents were looked at: all that are not revoked, up to a bound.
+             */
+            agentsSeen?: string;
+            /** @description Processes that cannot do all of their work, or do not answer. */
+            nodes?: components["schemas"]["Node"][];
+            /** @description What else is worth knowing. */
+            notes?: string[];
+            /**
+             * Format: date-time
+             * @description When it was looked at.
+             */
+            time?: string;
         };
         /** @description Error is the answer to a call that failed. */
         Error: {
@@ -413,6 +516,74 @@ export interface components {
              * @description Bytes of the files in the data directory.
              */
             dataBytes?: string;
+            /**
+             * @description The processes of the platform that were asked, by address; none where one
+             *     process is the whole platform.
+             */
+            nodes?: components["schemas"]["Node"][];
+            /**
+             * @description The partitions of the ingest log that records go to, by number. Further ones are
+             *     older and only read.
+             */
+            logPartitions?: number[];
+            /** @description What is wrong in the process that was asked. */
+            troubles?: components["schemas"]["Trouble"][];
+            /** @description What makes the platform less safe than it could be, although it works. */
+            warnings?: string[];
+        };
+        /** @description Hop is one part of the way of data, and how data passes it. */
+        Hop: {
+            /** @description Its name: probe, spool, stream, log, storage or query. */
+            name?: string;
+            state?: components["schemas"]["HopState"];
+            /** @description Where that is: the node, its address, the partition of the ingest log. */
+            where?: string;
+            /**
+             * Format: date-time
+             * @description Since when it is so, where that is known.
+             */
+            since?: string;
+            /**
+             * Format: int64
+             * @description Age of the oldest that waits there, milliseconds; 0 if nothing waits or it
+             *     cannot be known.
+             */
+            lagMs?: string;
+            /** @description What is seen. */
+            message?: string;
+            /** @description What to do; empty if nothing is to be done. */
+            advice?: string;
+        };
+        /**
+         * @description HopState is how data passes a hop.
+         *
+         *      - HOP_STATE_UNSPECIFIED: Not said.
+         *      - HOP_STATE_OK: It passes.
+         *      - HOP_STATE_LATE: It passes late, or not all of it does.
+         *      - HOP_STATE_STUCK: It does not pass.
+         *      - HOP_STATE_UNKNOWN: It cannot be seen from here.
+         * @default HOP_STATE_UNSPECIFIED
+         * @enum {string}
+         */
+        HopState: "HOP_STATE_UNSPECIFIED" | "HOP_STATE_OK" | "HOP_STATE_LATE" | "HOP_STATE_STUCK" | "HOP_STATE_UNKNOWN";
+        /** @description LaggingAgent is an agent and how long it has had nothing acknowledged. */
+        LaggingAgent: {
+            /** @description Id of the agent. */
+            agent?: string;
+            /** @description Name of its host. */
+            hostName?: string;
+            /** @description How it is: enrolled, connected, disconnected, cloned. */
+            state?: string;
+            /**
+             * Format: date-time
+             * @description When a batch of it was last made durable; none if never.
+             */
+            lastAckTime?: string;
+            /**
+             * Format: int64
+             * @description How long ago that was, or its enrolment if nothing was, milliseconds.
+             */
+            lagMs?: string;
         };
         /** @description ListAgentsResponse is a page of agents. */
         ListAgentsResponse: {
@@ -482,6 +653,32 @@ export interface components {
          * @enum {string}
          */
         MetricType: "METRIC_TYPE_UNSPECIFIED" | "METRIC_TYPE_GAUGE" | "METRIC_TYPE_COUNTER" | "METRIC_TYPE_HISTOGRAM" | "METRIC_TYPE_SUMMARY" | "METRIC_TYPE_INFO";
+        /** @description Node is one process of the platform. */
+        Node: {
+            /** @description Its name; empty if it does not answer. */
+            name?: string;
+            /** @description What it runs: control, collector, storage, gateway. */
+            targets?: string[];
+            /** @description Its internal address. */
+            address?: string;
+            /** @description Version of its program. */
+            version?: string;
+            /**
+             * Format: date-time
+             * @description When it started.
+             */
+            startTime?: string;
+            /** @description True if all that it runs can do its work. */
+            ready?: boolean;
+            /** @description Why not, if not ready. */
+            reasons?: string[];
+            /** @description How far it is in the ingest log, where it runs storage. */
+            partitions?: components["schemas"]["Partition"][];
+            /** @description What is wrong in it, by part. Not everything keeps it from its work. */
+            troubles?: components["schemas"]["Trouble"][];
+            /** @description What makes it less safe than it could be, although it works. */
+            warnings?: string[];
+        };
         /** @description Partition is one part of the ingest log and how far storage is in it. */
         Partition: {
             /**
@@ -519,6 +716,11 @@ export interface components {
              * @description Age of the oldest record not yet in the head, milliseconds.
              */
             lagMs?: string;
+            /**
+             * @description The node that stores the partition; empty if none does, or where one process is
+             *     the whole platform.
+             */
+            storedBy?: string;
         };
         /** @description Point is one sample with all it needs to be understood. */
         Point: {
@@ -667,6 +869,18 @@ export interface components {
              */
             expireTime?: string;
         };
+        /** @description Trouble is what is wrong with one part of a process. */
+        Trouble: {
+            /** @description The part: ingest log, collector, storage. */
+            part?: string;
+            /** @description What is wrong. */
+            message?: string;
+            /**
+             * Format: date-time
+             * @description When that process first saw it.
+             */
+            since?: string;
+        };
         /** @description UpdateAgentRequest replaces what the operator sets. */
         UpdateAgentBody: {
             /** @description The new tags. */
@@ -789,6 +1003,38 @@ export interface operations {
             };
         };
     };
+    StatusService_DiagnoseAgent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id or the name of its host. */
+                agent: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DiagnoseAgentResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     AgentsService_GetAgent: {
         parameters: {
             query?: never;
@@ -876,6 +1122,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RevokeAgentResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    StatusService_DiagnosePlatform: {
+        parameters: {
+            query?: {
+                /** @description How many of the agents that lag most to return; 10 if 0, 1,000 at most. */
+                agents?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DiagnosePlatformResponse"];
                 };
             };
             /** @description What is wrong and what to do. */
@@ -1334,7 +1612,10 @@ export interface operations {
     };
     StatusService_GetStatus: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description Only of the process that is asked, not of the others. */
+                local?: boolean;
+            };
             header?: never;
             path?: never;
             cookie?: never;

@@ -173,12 +173,15 @@ func (c *Collector) tidy(now time.Time) {
 // gatherer returns that of the sender's partition: all of a sender's data is in
 // one, in order.
 func (c *Collector) gatherer(sender string) *gatherer {
-	if len(c.gatherers) == 1 {
-		return c.gatherers[0]
-	}
+	return c.gatherers[PartitionOf(sender, len(c.gatherers))]
+}
+
+// PartitionOf returns which of so many partitions of the ingest log a sender's data
+// goes to.
+func PartitionOf(sender string, partitions int) int {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(sender)) // never fails
-	return c.gatherers[h.Sum64()%uint64(len(c.gatherers))]
+	return int(h.Sum64() % uint64(partitions))
 }
 
 // gate counts the streams and, once shut, lets no more in.

@@ -63,7 +63,7 @@ func (g *gatherer) putOff(r *gathering) {
 		b := &r.batches[i]
 		b.to.putOff(b, &ingestv1.Refusal{
 			Sequence: b.sequence, Reason: "log_full", Retryable: true, RetryAfterMs: again,
-			Message: "the server's ingest log takes nothing, because storage has not caught up (bus.max_bytes, bus.max_age) or the disk is nearly full (bus.min_free_bytes): the batch is taken later; on the server look at the free space and at what storage logs",
+			Message: "the server's ingest log takes nothing, because storage has not caught up or a disk is nearly full: the batch is taken later; on the server look at the free space, at what storage logs, and at the limits of the log in the section bus of its configuration",
 		})
 	}
 }

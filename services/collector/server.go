@@ -32,11 +32,15 @@ type ServerConfig struct {
 	// HandshakeTimeout is how long a new connection may take to identify itself by
 	// its certificate.
 	HandshakeTimeout time.Duration `yaml:"handshake_timeout"`
+	// ConnectionAge is after how long, give or take a tenth, an agent is asked to
+	// connect anew, so that a fleet spreads over all collectors again after some were
+	// away. 0 asks never.
+	ConnectionAge time.Duration `yaml:"connection_age"`
 }
 
 // DefaultServerConfig returns the defaults.
 func DefaultServerConfig() ServerConfig {
-	return ServerConfig{MaxConnections: 20_000, MaxStreams: 16, Keepalive: time.Minute, HandshakeTimeout: 20 * time.Second}
+	return ServerConfig{MaxConnections: 20_000, MaxStreams: 16, Keepalive: time.Minute, HandshakeTimeout: 20 * time.Second, ConnectionAge: time.Hour}
 }
 
 // Validate returns what is wrong, each with what would be right.
@@ -51,6 +55,7 @@ func (c *ServerConfig) Validate() error {
 	atLeast("max_streams", c.MaxStreams >= 1, 1)
 	atLeast("keepalive", c.Keepalive >= time.Second, time.Second)
 	atLeast("handshake_timeout", c.HandshakeTimeout >= time.Second, time.Second)
+	atLeast("connection_age", c.ConnectionAge == 0 || c.ConnectionAge >= time.Second, time.Second)
 	return errors.Join(errs...)
 }
 
@@ -80,6 +85,9 @@ const (
 	flowWindow = 64 << 10
 	// envelope is what a message has beyond the batch in it.
 	envelope = 1 << 10
+	// ageGrace is how long what is under way on a connection may go on after the agent
+	// was asked to leave it.
+	ageGrace = time.Minute
 )
 
 // NewServer makes the port with the collector registered.
@@ -104,7 +112,9 @@ func NewServer(cfg ServerConfig, c *Collector, creds credentials.TransportCreden
 		grpc.WriteBufferSize(writeBuffer),
 		grpc.InitialWindowSize(flowWindow),
 		grpc.InitialConnWindowSize(flowWindow),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: cfg.Keepalive, Timeout: 20 * time.Second}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{
+			Time: cfg.Keepalive, Timeout: 20 * time.Second, MaxConnectionAge: cfg.ConnectionAge, MaxConnectionAgeGrace: ageGrace,
+		}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
 		grpc.WaitForHandlers(true), // they use what is closed after the server
 		grpc.ChainUnaryInterceptor(around.Unary...),

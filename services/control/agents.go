@@ -51,18 +51,32 @@ func (s *Agents) ListAgents(ctx context.Context, req *agentsv1.ListAgentsRequest
 		res.NextPageToken = agentCursor(&list[size-1])
 	}
 	for i := range list {
-		res.Agents = append(res.Agents, s.r.message(list[i]))
+		res.Agents = append(res.Agents, agentMessage(s.r.viewOf(list[i]), s.r.now()))
 	}
 	return res, nil
 }
 
 // GetAgent returns one agent.
 func (s *Agents) GetAgent(ctx context.Context, req *agentsv1.GetAgentRequest) (*agentsv1.GetAgentResponse, error) {
-	e, err := s.r.lookup(ctx, req.GetId())
+	v, err := s.r.look(ctx, req.GetId())
 	if err != nil {
 		return nil, err
 	}
-	return &agentsv1.GetAgentResponse{Agent: s.r.entryMessage(e)}, nil
+	return &agentsv1.GetAgentResponse{Agent: agentMessage(v, s.r.now())}, nil
+}
+
+// look returns the agent as it is now: alone from memory, with others from its row,
+// as only that has the acknowledgements that other collectors gave.
+func (r *Registry) look(ctx context.Context, id string) (view, error) {
+	if r.shared != nil {
+		a, err := r.read(ctx, id)
+		return r.viewOf(a), err
+	}
+	e, err := r.lookup(ctx, id)
+	if err != nil {
+		return view{}, err
+	}
+	return r.view(e), nil
 }
 
 // UpdateAgent replaces the operator's tags and targets. An open stream goes on
@@ -75,37 +89,33 @@ func (s *Agents) UpdateAgent(ctx context.Context, req *agentsv1.UpdateAgentReque
 	if err != nil {
 		return nil, err
 	}
-	if err := s.r.update(ctx, e, req); err != nil {
+	stored, err := s.r.update(ctx, e, req)
+	if err != nil {
 		return nil, err
 	}
 	s.r.log.InfoContext(ctx, "agent updated", "agent", e.id, "tags", len(req.GetTags()), "targets", len(req.GetTargets()))
-	return &agentsv1.UpdateAgentResponse{Agent: s.r.entryMessage(e)}, nil
+	return &agentsv1.UpdateAgentResponse{Agent: agentMessage(s.r.viewOf(stored), s.r.now())}, nil
 }
 
 // update stores tags and targets and then shows them to the open session. Memory
 // and database change under one lock, so that of two updates the same one wins in
 // both.
-func (r *Registry) update(ctx context.Context, e *entry, req *agentsv1.UpdateAgentRequest) error {
+func (r *Registry) update(ctx context.Context, e *entry, req *agentsv1.UpdateAgentRequest) (Agent, error) {
 	e.updating.Lock()
 	defer e.updating.Unlock()
 	stored, err := r.store.UpdateAgent(ctx, e.id, req.GetTags(), slices.Clone(req.GetTargets()))
 	if errors.Is(err, ErrNotFound) {
-		return forgotten(e)
+		return stored, forgotten(e)
 	}
 	if err != nil {
-		return fmt.Errorf("update agent %s: %w", e.id, err)
+		return stored, fmt.Errorf("update agent %s: %w", e.id, err)
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	// Nothing else of the row: a connect may be between its write and its session.
 	e.rec.Tags, e.rec.Targets = stored.Tags, stored.Targets
-	e.facts.Store(factsOf(&e.rec))
-	if e.session != nil {
-		select {
-		case e.session.changed <- struct{}{}:
-		default: // a notice waits already
-		}
-	}
-	return nil
+	e.relabelLocked()
+	return stored, nil
 }
 
 // forgotten returns the fault of an agent that is still in memory, but was
@@ -141,39 +151,22 @@ func (s *Agents) RevokeAgent(ctx context.Context, req *agentsv1.RevokeAgentReque
 	return &agentsv1.RevokeAgentResponse{}, nil
 }
 
-// message returns a stored agent as the API shows it, with what memory knows
-// better.
-func (r *Registry) message(a Agent) *agentsv1.Agent {
-	r.mu.RLock()
-	e, ok := r.agents[a.ID]
-	r.mu.RUnlock()
-	if !ok {
-		return agentMessage(&a, false, r.now())
-	}
-	return r.entryMessage(e)
-}
-
-func (r *Registry) entryMessage(e *entry) *agentsv1.Agent {
-	a, connected := e.snapshot()
-	return agentMessage(&a, connected, r.now())
-}
-
-func agentMessage(a *Agent, connected bool, now time.Time) *agentsv1.Agent {
+func agentMessage(v view, now time.Time) *agentsv1.Agent {
 	return &agentsv1.Agent{
-		Id: a.ID, HostName: a.HostName, HostId: a.HostID, OsType: a.OSType, OsDescription: a.OSDescription,
-		Arch: a.Arch, AgentVersion: a.Version, Tags: a.Tags, Targets: a.Targets,
-		State: stateOf(a, connected, now), EnrolTime: timestamp(a.Enrolled), LastAckTime: timestamp(a.LastAck),
-		ClockSkewMs: a.SkewMS, CertificateExpireTime: timestamp(a.CertificateEnd),
+		Id: v.ID, HostName: v.HostName, HostId: v.HostID, OsType: v.OSType, OsDescription: v.OSDescription,
+		Arch: v.Arch, AgentVersion: v.Version, Tags: v.Tags, Targets: v.Targets,
+		State: stateOf(v, now), EnrolTime: timestamp(v.Enrolled), LastAckTime: timestamp(v.LastAck),
+		ClockSkewMs: v.SkewMS, CertificateExpireTime: timestamp(v.CertificateEnd), Collector: v.collector,
 	}
 }
 
-func stateOf(a *Agent, connected bool, now time.Time) agentsv1.AgentState {
+func stateOf(a view, now time.Time) agentsv1.AgentState {
 	switch {
 	case !a.Revoked.IsZero():
 		return agentsv1.AgentState_AGENT_STATE_REVOKED
 	case !a.Cloned.IsZero() && now.Sub(a.Cloned) < clonedShown:
 		return agentsv1.AgentState_AGENT_STATE_CLONED
-	case connected:
+	case a.connected:
 		return agentsv1.AgentState_AGENT_STATE_CONNECTED
 	case a.Connected.IsZero():
 		return agentsv1.AgentState_AGENT_STATE_ENROLLED

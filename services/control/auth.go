@@ -153,9 +153,12 @@ func peerCertificate(ctx context.Context) *x509.Certificate {
 	return info.State.PeerCertificates[0]
 }
 
-// certificateEnd returns when the certificate of the caller's connection ends;
-// the zero time without one.
+// certificateEnd returns when the agent's certificate ends: as the relay says that
+// passes its stream on, else as its connection showed; the zero time without one.
 func certificateEnd(ctx context.Context) time.Time {
+	if end, ok := mtls.CertificateEndFromContext(ctx); ok {
+		return end
+	}
 	if leaf := peerCertificate(ctx); leaf != nil {
 		return leaf.NotAfter
 	}

@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 )
@@ -17,7 +18,7 @@ const (
 // it the one fsync that each would else pay for: a fleet that comes back after a
 // restart connects in seconds.
 type batcher struct {
-	save func(context.Context, []Connect) error
+	save func(context.Context, []Connect) (refused []string, err error)
 
 	mu      sync.Mutex // guards what follows
 	waiting *batch     // gathers until the one who saves takes it; may be nil
@@ -27,18 +28,19 @@ type batcher struct {
 type batch struct {
 	connects []Connect
 	done     chan struct{} // closed when saved
-	err      error         // written before done is closed
+	refused  []string      // sessions; written before done is closed, as is err
+	err      error
 }
 
-// add returns once c is durable or was not stored. It does not end early with
-// ctx: whether the counter was stored must be known.
-func (b *batcher) add(ctx context.Context, c Connect) error {
+// add returns once c is durable or was not stored, and whether it was. It does not
+// end early with ctx: whether the counter was stored must be known.
+func (b *batcher) add(ctx context.Context, c Connect) (stored bool, err error) {
 	mine, lead := b.join(c)
 	if lead { // in a goroutine of its own: who leads must not wait for all who come later
 		go b.run(context.WithoutCancel(ctx))
 	}
 	<-mine.done
-	return mine.err
+	return mine.err == nil && !slices.Contains(mine.refused, c.Session), mine.err
 }
 
 // join puts c into the waiting batch. The first to find nobody saving leads.
@@ -68,23 +70,25 @@ func (b *batcher) run(ctx context.Context) {
 			return
 		}
 		b.mu.Unlock()
-		next.err = b.saveAll(ctx, next.connects)
+		next.refused, next.err = b.saveAll(ctx, next.connects)
 		close(next.done)
 	}
 }
 
-func (b *batcher) saveAll(ctx context.Context, all []Connect) error {
+func (b *batcher) saveAll(ctx context.Context, all []Connect) (refused []string, err error) {
 	for len(all) > 0 {
 		n := min(len(all), saveMost)
-		if err := b.saveOne(ctx, all[:n]); err != nil {
-			return err
+		some, err := b.saveOne(ctx, all[:n])
+		if err != nil {
+			return nil, err
 		}
+		refused = append(refused, some...)
 		all = all[n:]
 	}
-	return nil
+	return refused, nil
 }
 
-func (b *batcher) saveOne(ctx context.Context, some []Connect) error {
+func (b *batcher) saveOne(ctx context.Context, some []Connect) (refused []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
 	defer cancel()
 	return b.save(ctx, some)

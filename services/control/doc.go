@@ -4,6 +4,8 @@
 //   - [Registry] is the registry. A collector opens a [Session] on it for each
 //     stream of an agent; clone.go says how a copied identity is told from a lost
 //     welcome.
+//   - Several processes may keep it over one database: shared.go says how each
+//     follows the others, connected.go where an agent is connected.
 //   - The gRPC services on top are enrolment, tokens and agents: enrol.go,
 //     tokens.go, agents.go.
 //   - auth.go guards the agents' port: the handshake, and each call by its

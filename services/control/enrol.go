@@ -32,7 +32,8 @@ type Enrolment struct {
 	r *Registry
 }
 
-// EnrolmentService returns the gRPC service of enrolment, for the agents' port.
+// EnrolmentService returns the gRPC service of enrolment, for the agents' port. It
+// refuses everything in a process without the certificate authority's key.
 func (r *Registry) EnrolmentService() *Enrolment { return &Enrolment{r: r} }
 
 // Enrol trades a token and a certificate request for an identity. Asked again
@@ -40,6 +41,9 @@ func (r *Registry) EnrolmentService() *Enrolment { return &Enrolment{r: r} }
 // identity and takes no further use.
 func (s *Enrolment) Enrol(ctx context.Context, req *enrolv1.EnrolRequest) (*enrolv1.EnrolResponse, error) {
 	r, from := s.r, remote(ctx)
+	if err := r.canIssue(); err != nil {
+		return nil, r.refuse(err)
+	}
 	key := addressKey(from)
 	if !r.failures.ready(key, r.now()) {
 		return nil, r.refuse(fault.New(fault.Exhausted, "enrol_rate_limited", "too many enrolments from this address failed: wait %s, then try with a token that is valid", r.cfg.EnrolPause))
@@ -56,6 +60,14 @@ func (s *Enrolment) Enrol(ctx context.Context, req *enrolv1.EnrolRequest) (*enro
 	}
 	r.log.InfoContext(ctx, "agent enrolled", "agent", res.GetAgentId(), "host_name", req.GetHostName(), "from", addressText(from), "again", again)
 	return res, nil
+}
+
+// canIssue returns nil if the certificate authority's key is in this process.
+func (r *Registry) canIssue() error {
+	if r.authority != nil {
+		return nil
+	}
+	return fault.New(fault.Unavailable, "authority_elsewhere", "this process does not have the certificate authority's key: ask one that runs the target control")
 }
 
 func (r *Registry) refuse(err error) error {
@@ -176,6 +188,9 @@ func (r *Registry) issueAgain(ctx context.Context, id string, request []byte) (*
 // before stay valid until they end.
 func (s *Enrolment) Renew(ctx context.Context, req *enrolv1.RenewRequest) (*enrolv1.RenewResponse, error) {
 	r := s.r
+	if err := r.canIssue(); err != nil {
+		return nil, r.refuse(err)
+	}
 	id, ok := mtls.AgentFromContext(ctx)
 	if !ok {
 		return nil, r.refuse(fault.New(fault.Unauthenticated, mtls.ReasonMissing, "only an enrolled agent can renew its certificate: enrol first (esmon-agent enroll)"))

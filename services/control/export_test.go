@@ -15,4 +15,8 @@ const (
 	SweepEvery   = sweepEvery
 	SaveMost     = saveMost
 	FlushMost    = flushMost
+	PollEvery    = pollEvery
+	RescanEvery  = rescanEvery
+	NodeTTL      = nodeTTL
+	NodeMisses   = nodeMisses
 )

@@ -43,6 +43,10 @@ func factsOf(a *Agent) *facts {
 	return f
 }
 
+func (f *facts) equal(other *facts) bool {
+	return slices.Equal(f.labels, other.labels) && maps.EqualFunc(f.targets, other.targets, slices.Equal[metric.Labels])
+}
+
 // checkTags returns what is wrong with the operator's tags. They become labels of
 // every series of the agent, so the rules of labels hold.
 func checkTags(tags map[string]string) error {

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/esolutions/esmon/services/fault"
+	"github.com/esolutions/esmon/services/lease"
 	"github.com/esolutions/esmon/services/pki"
 )
 
@@ -26,16 +27,27 @@ type Authority interface {
 // Deps is what a registry stands on.
 type Deps struct {
 	Store     Store
-	Authority Authority
+	Authority Authority        // nil where its key is not: enrolment is refused there
 	Now       func() time.Time // time.Now if nil
+
+	// Shared tells that other processes use the same database: collectors, or
+	// control nodes. What they change is then looked for every second. Leases must
+	// be set.
+	Shared bool
+	Leases lease.Store // tells which nodes are there
+	// Node is the name under which agents that are connected here are shown, such as
+	// the host's. Empty where agents do not connect.
+	Node string
 }
 
-// Registry is the registry of agents. It holds them in memory: a connect looks
-// at one entry and reads nothing from the database.
+// Registry is the registry of agents. It holds them in memory: alone over its
+// database, a connect looks at one entry and reads nothing from the database.
+// shared.go says what is different when it is not alone.
 type Registry struct {
 	cfg       Config
 	store     Store
-	authority Authority
+	authority Authority // may be nil
+	node      string
 	now       func() time.Time
 	log       *slog.Logger
 	metrics   *metrics
@@ -45,8 +57,12 @@ type Registry struct {
 	mu     sync.RWMutex // guards agents
 	agents map[string]*entry
 
-	dirtyMu sync.Mutex // guards dirty
-	dirty   []*entry   // entries whose acknowledgements are not stored yet
+	shared *shared // nil if no other process uses the database
+
+	dirtyMu    sync.Mutex // guards what follows
+	dirty      []*entry   // entries whose acknowledgements are not stored yet
+	confirming []*entry   // shared: those of which the first of their session is not
+	closed     []Closed   // shared: sessions whose end is not stored yet
 }
 
 // entry is an agent in memory.
@@ -61,7 +77,8 @@ type entry struct {
 
 	pace       *rate.Limiter // of connects
 	renewals   *rate.Limiter
-	connecting sync.Mutex // held through one connect, its write included
+	connecting sync.Mutex // held through one connect, its write included; guards unsure
+	unsure     bool       // a connect failed: the row may not be as it is known here
 	updating   sync.Mutex // held through one change by the operator, its write included
 
 	mu      sync.Mutex // guards what follows
@@ -78,12 +95,12 @@ func Open(ctx context.Context, cfg Config, deps Deps, log *slog.Logger, reg prom
 		deps.Now = time.Now
 	}
 	r := &Registry{
-		cfg: cfg, store: deps.Store, authority: deps.Authority, now: deps.Now, log: log,
+		cfg: cfg, store: deps.Store, authority: deps.Authority, node: deps.Node, now: deps.Now, log: log,
 		failures: newLimiter(cfg.EnrolFailures, cfg.EnrolPause),
 		agents:   make(map[string]*entry),
 	}
 	r.connects.save = r.store.SaveConnects
-	if err := r.load(ctx); err != nil {
+	if err := r.load(ctx, deps); err != nil {
 		return nil, err
 	}
 	var err error
@@ -91,14 +108,28 @@ func Open(ctx context.Context, cfg Config, deps Deps, log *slog.Logger, reg prom
 	return r, err
 }
 
-func (r *Registry) load(ctx context.Context) error {
+func (r *Registry) load(ctx context.Context, deps Deps) error {
+	if !deps.Shared {
+		return r.scan(ctx, func(a Agent) error { r.add(a); return nil })
+	}
+	var err error
+	if r.shared, err = newShared(deps); err != nil {
+		return err
+	}
+	return r.resync(ctx)
+}
+
+// scan calls use with each agent in the store.
+func (r *Registry) scan(ctx context.Context, use func(Agent) error) error {
 	for after := ""; ; {
 		page, err := r.store.ScanAgents(ctx, after, loadPage)
 		if err != nil {
 			return fmt.Errorf("read the registry of agents: %w", err)
 		}
 		for i := range page {
-			r.add(page[i])
+			if err := use(page[i]); err != nil {
+				return err
+			}
 		}
 		if len(page) < loadPage {
 			return nil
@@ -127,27 +158,53 @@ func (r *Registry) add(a Agent) *entry {
 	return e
 }
 
+// known returns the entry of an agent that is in memory.
+func (r *Registry) known(id string) (*entry, bool) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	e, ok := r.agents[id]
+	return e, ok
+}
+
 // lookup returns the entry of an agent; one that another process enrolled is
 // read from the store.
 func (r *Registry) lookup(ctx context.Context, id string) (*entry, error) {
-	r.mu.RLock()
-	e, ok := r.agents[id]
-	r.mu.RUnlock()
-	if ok {
+	if e, ok := r.known(id); ok {
 		return e, nil
 	}
-	var a Agent
-	err := ErrNotFound
+	a, err := r.read(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return r.add(a), nil
+}
+
+// read returns an agent as the store has it.
+func (r *Registry) read(ctx context.Context, id string) (Agent, error) {
+	a, err := Agent{}, ErrNotFound
 	if storable(id) {
 		a, err = r.store.Agent(ctx, id)
 	}
 	if errors.Is(err, ErrNotFound) {
-		return nil, fault.New(fault.NotFound, "agent_unknown", "no agent %q is in the registry: `esmon agents` lists them; an agent that was removed must enrol anew", clip(id))
+		return a, fault.New(fault.NotFound, "agent_unknown", "no agent %q is in the registry: `esmon agents` lists them; an agent that was removed must enrol anew", clip(id))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("look up agent %s: %w", id, err)
+		return a, fmt.Errorf("look up agent %s: %w", id, err)
 	}
-	return r.add(a), nil
+	return a, nil
+}
+
+// remove forgets an agent that is not in the store any more.
+func (r *Registry) remove(e *entry) {
+	r.mu.Lock()
+	delete(r.agents, e.id)
+	r.mu.Unlock()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.session != nil {
+		e.session.finish(forgotten(e))
+		e.session = nil
+	}
 }
 
 // active returns nil if the agent is known and not revoked.
@@ -173,33 +230,6 @@ func (e *entry) revokedLocked() error {
 	}
 	return fault.New(fault.Denied, "identity_revoked", "agent %s was revoked at %s: if that was right, remove the agent from the host; if not, enrol it anew (esmon token create, esmon-agent enroll)",
 		e.id, e.rec.Revoked.UTC().Format(time.RFC3339))
-}
-
-// snapshot returns the agent as it is now, and whether its stream is open.
-func (e *entry) snapshot() (a Agent, connected bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	a = e.rec
-	a.LastAck, a.SkewMS, a.Confirmed = fromMilli(e.lastAck.Load()), e.skewMS.Load(), e.confirmed.Load()
-	return a, e.session != nil
-}
-
-// Counts returns how many agents are enrolled and not revoked, and how many of
-// them are connected.
-func (r *Registry) Counts() (enrolled, connected int) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	for _, e := range r.agents {
-		e.mu.Lock()
-		if e.rec.Revoked.IsZero() {
-			enrolled++
-			if e.session != nil {
-				connected++
-			}
-		}
-		e.mu.Unlock()
-	}
-	return enrolled, connected
 }
 
 func milli(t time.Time) int64 {

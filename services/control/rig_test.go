@@ -6,7 +6,6 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"log/slog"
 	"math"
@@ -62,6 +61,7 @@ type rig struct {
 	*testing.T
 	*control.Registry
 	cfg       control.Config
+	shared    control.Deps // what is set of Shared, Leases and Node
 	store     *faultyStore
 	authority *pki.Authority
 	now       func() time.Time
@@ -104,7 +104,9 @@ func (r *rig) restart() {
 	r.Helper()
 	r.reg = prometheus.NewRegistry()
 	var err error
-	r.Registry, err = control.Open(r.Context(), r.cfg, control.Deps{Store: r.store, Authority: r.authority, Now: r.now}, r.log, r.reg)
+	deps := r.shared
+	deps.Store, deps.Authority, deps.Now = r.store, r.authority, r.now
+	r.Registry, err = control.Open(r.Context(), r.cfg, deps, r.log, r.reg)
 	must(r.T, err)
 }
 
@@ -292,82 +294,4 @@ func wantFault(t *testing.T, err error, kind fault.Kind, reason string, texts ..
 			t.Errorf("%s: the message %q lacks %q", reason, err, text)
 		}
 	}
-}
-
-// faultyStore is the real store with a switch: fail, if set, is asked before each
-// of the methods below, and is told how many rows the call is about.
-type faultyStore struct {
-	control.Store
-	mu   sync.Mutex
-	fail func(method string, rows int) error
-	hung bool // writes of connects wait for the end of their context
-}
-
-func (s *faultyStore) hang() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.hung = true
-}
-
-func (s *faultyStore) hangs() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.hung
-}
-
-func (s *faultyStore) set(fail func(method string, rows int) error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.fail = fail
-}
-
-func (s *faultyStore) ask(method string, rows int) error {
-	s.mu.Lock()
-	fail := s.fail
-	s.mu.Unlock()
-	if fail == nil {
-		return nil
-	}
-	return fail(method, rows)
-}
-
-func (s *faultyStore) Agent(ctx context.Context, id string) (control.Agent, error) {
-	if err := s.ask("Agent", 1); err != nil {
-		return control.Agent{}, err
-	}
-	return s.Store.Agent(ctx, id)
-}
-
-func (s *faultyStore) Enrol(ctx context.Context, a control.Agent, limit int) (control.Agent, bool, error) {
-	stored, again, err := s.Store.Enrol(ctx, a, limit)
-	if failed := s.ask("Enrol", 1); failed != nil { // its worst time: after the commit
-		return control.Agent{}, false, failed
-	}
-	return stored, again, err
-}
-
-func (s *faultyStore) UpdateAgent(ctx context.Context, id string, tags map[string]string, targets []string) (control.Agent, error) {
-	if err := s.ask("UpdateAgent", 1); err != nil {
-		return control.Agent{}, err
-	}
-	a, err := s.Store.UpdateAgent(ctx, id, tags, targets)
-	return a, errors.Join(err, s.ask("UpdateAgent done", 1))
-}
-
-func (s *faultyStore) SaveConnects(ctx context.Context, connects []control.Connect) error {
-	if s.hangs() {
-		<-ctx.Done()
-		return ctx.Err()
-	}
-	if err := s.ask("SaveConnects", len(connects)); err != nil {
-		return err
-	}
-	return s.Store.SaveConnects(ctx, connects)
-}
-
-func (s *faultyStore) SaveSeen(ctx context.Context, seen []control.Seen) error {
-	if err := s.ask("SaveSeen", len(seen)); err != nil {
-		return err
-	}
-	return s.Store.SaveSeen(ctx, seen)
 }

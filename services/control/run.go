@@ -2,14 +2,14 @@ package control
 
 import (
 	"context"
+	"errors"
+	"sync"
 	"time"
 
 	"github.com/esolutions/esmon/services/fault"
 )
 
 const (
-	// flushMost bounds one transaction of acknowledgements.
-	flushMost = 1000
 	// sweepEvery is how often ended certificates and forgotten agents are looked
 	// for.
 	sweepEvery = time.Minute
@@ -19,8 +19,19 @@ const (
 )
 
 // Run stores acknowledgements every few seconds, ends sessions whose certificate
-// ended and forgets what is long over, until ctx ends. Then it stores the rest.
+// ended, forgets what is long over and follows what other processes change, until
+// ctx ends. Then it stores the rest.
 func (r *Registry) Run(ctx context.Context) error {
+	var following sync.WaitGroup
+	if r.shared != nil {
+		following.Go(func() { r.follow(ctx) })
+	}
+	r.upkeep(ctx)
+	following.Wait()
+	return r.last(ctx)
+}
+
+func (r *Registry) upkeep(ctx context.Context) {
 	flush := time.NewTicker(r.cfg.FlushInterval)
 	defer flush.Stop()
 	sweep := time.NewTicker(sweepEvery)
@@ -28,7 +39,7 @@ func (r *Registry) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return r.lastFlush(ctx)
+			return
 		case <-flush.C:
 			if err := r.flush(ctx); err != nil && ctx.Err() == nil {
 				r.log.ErrorContext(ctx, "storing acknowledgements of agents failed, will try again", "error", err, "after", r.cfg.FlushInterval)
@@ -42,52 +53,15 @@ func (r *Registry) Run(ctx context.Context) error {
 	}
 }
 
-func (r *Registry) lastFlush(ctx context.Context) error {
+// last stores the rest, and then tells the others that this node ends.
+func (r *Registry) last(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
 	defer cancel()
-	return r.flush(ctx)
-}
-
-// flush stores what was acknowledged since the last one. What could not be
-// stored stays for the next.
-func (r *Registry) flush(ctx context.Context) error {
-	r.dirtyMu.Lock()
-	all := r.dirty
-	r.dirty = nil
-	r.dirtyMu.Unlock()
-	for len(all) > 0 {
-		n := min(len(all), flushMost)
-		if err := r.store.SaveSeen(ctx, takeSeen(all[:n])); err != nil {
-			r.putBack(all[:n], all[n:])
-			return err
-		}
-		all = all[n:]
+	err := r.flush(ctx)
+	if r.shared == nil || r.shared.instance == "" {
+		return err
 	}
-	return nil
-}
-
-// takeSeen reads what is to be stored. The mark goes first: an acknowledgement
-// that comes between marks the entry anew.
-func takeSeen(entries []*entry) []Seen {
-	seen := make([]Seen, len(entries))
-	for i, e := range entries {
-		e.dirty.Store(false)
-		seen[i] = Seen{ID: e.id, Confirmed: e.confirmed.Load(), LastAck: fromMilli(e.lastAck.Load()), SkewMS: e.skewMS.Load()}
-	}
-	return seen
-}
-
-// putBack lists entries again. Those that were taken may have been listed anew
-// meanwhile; the others still carry their mark.
-func (r *Registry) putBack(taken, rest []*entry) {
-	r.dirtyMu.Lock()
-	defer r.dirtyMu.Unlock()
-	for _, e := range taken {
-		if e.dirty.CompareAndSwap(false, true) {
-			r.dirty = append(r.dirty, e)
-		}
-	}
-	r.dirty = append(r.dirty, rest...)
+	return errors.Join(err, r.shared.nodes.leave(ctx, r.shared.instance))
 }
 
 // endExpired ends the sessions whose certificate ended while they were open.
@@ -104,6 +78,8 @@ func (r *Registry) endExpired(now time.Time) {
 
 // purge forgets agents that cannot come back, and ended tokens.
 func (r *Registry) purge(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
+	defer cancel()
 	before := r.now().Add(-r.cfg.ForgetAfter)
 	if err := r.store.PurgeTokens(ctx, before); err != nil {
 		return err
@@ -112,10 +88,10 @@ func (r *Registry) purge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	for _, id := range ids {
-		delete(r.agents, id)
+		if e, ok := r.known(id); ok {
+			r.remove(e)
+		}
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	enrolv1 "github.com/esolutions/esmon/gen/go/esmon/enrol/v1"
 	"github.com/esolutions/esmon/services/control"
 	"github.com/esolutions/esmon/services/fault"
+	"github.com/esolutions/esmon/services/mtls"
 	"github.com/esolutions/esmon/services/pki"
 )
 
@@ -201,6 +202,25 @@ func TestSessionEndsWithItsCertificate(t *testing.T) {
 		if done, cause := over(staying); done {
 			t.Errorf("another one ended, too: %v", cause)
 		}
+	})
+}
+
+// Through a relay the connection shows another certificate than the agent's.
+func TestSessionThroughARelayEndsWithTheAgentsCertificate(t *testing.T) {
+	running(t, nil, func(t *testing.T, r *rig, _ func() error) {
+		id := r.enrol("web-1")
+		ctx, end := r.certified(id)
+		end = end.Add(time.Hour)
+		s, err := r.Connect(mtls.WithCertificateEnd(ctx, end), id, hello(0))
+		must(t, err)
+		time.Sleep(time.Until(end))
+		synctest.Wait()
+		if done, cause := over(s); done {
+			t.Errorf("over in the last moment of the agent's certificate: %v", cause)
+		}
+		pass(control.SweepEvery)
+		_, cause := over(s)
+		wantFault(t, cause, fault.Unauthenticated, "certificate_expired", "ended at "+end.UTC().Format(time.RFC3339))
 	})
 }
 

@@ -112,6 +112,52 @@ func TestConnectRefusals(t *testing.T) {
 	})
 }
 
+// The write of a connect failed after its commit: what is stored is not what is
+// known here. The next connect goes by what is stored.
+func TestConnectStoredAfterAll(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, newClock(), nil)
+	id := r.enrol("web-1")
+	r.connect(id, 0, 1)
+	for range 2 {
+		r.store.set(func(method string, _ int) error {
+			if method == "SaveConnects done" {
+				return errors.New("connection lost")
+			}
+			return nil
+		})
+		_, err := r.Connect(t.Context(), id, hello(1))
+		wantFault(t, err, fault.Unavailable, "registry_unavailable")
+		r.store.set(func(string, int) error { return errors.New("connection refused") })
+		_, err = r.Connect(t.Context(), id, hello(1))
+		wantFault(t, err, fault.Unavailable, "registry_unavailable", "cannot be read right now", "connect again")
+		r.store.set(nil)
+	}
+	r.connect(id, 1, 2)
+	r.store.set(func(method string, _ int) error {
+		if method == "Agent" {
+			t.Error("the row is read again though it is known")
+		}
+		return nil
+	})
+	r.connect(id, 2, 3)
+}
+
+// The database forgot the agent, memory did not: the connect is not stored.
+func TestConnectOfADeletedAgent(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	r := newRig(t, c, nil)
+	id := r.enrol("web-1")
+	_, err := r.store.PurgeAgents(t.Context(), c.Now().Add(365*day), 10)
+	must(t, err)
+	_, err = r.Connect(t.Context(), id, hello(0))
+	wantFault(t, err, fault.NotFound, "agent_unknown", id)
+	if n, _ := r.Counts(); n != 0 {
+		t.Errorf("%d agents are left in memory", n)
+	}
+}
+
 func TestNewestStreamWins(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, newClock(), nil)

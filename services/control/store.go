@@ -31,6 +31,11 @@ type Agent struct {
 	Connected          time.Time // when Counter was issued
 	LastAck            time.Time
 	SkewMS             int64
+
+	// Session names the connect that may go on, the newest one; empty before the
+	// first. Node is where it is open: the node's name, "/" and what tells this run of
+	// the process from an earlier one. It is empty when the session was closed.
+	Session, Node string
 }
 
 // Token is an enrolment token as it is kept: without its secret.
@@ -46,11 +51,15 @@ type Token struct {
 
 // Connect is one connect of an agent and what its hello said.
 type Connect struct {
-	ID       string
-	Counter  uint64
-	Time     time.Time
-	HostName string
-	HostID   string
+	ID      string
+	Counter uint64
+	Time    time.Time
+	// Session is the connect's own name, a random one. After is the session that
+	// Counter was worked out from: the one in the agent's row when it was read.
+	Session, After string
+	Node           string // where it is open; empty if nobody but this process asks
+	HostName       string
+	HostID         string
 	OSDescription,
 	Arch,
 	Version string
@@ -62,6 +71,19 @@ type Seen struct {
 	Confirmed uint64
 	LastAck   time.Time
 	SkewMS    int64
+}
+
+// Closed is a session that ended by itself.
+type Closed struct {
+	ID      string
+	Session string
+}
+
+// AgentChanges is a page of the feed of changes.
+type AgentChanges struct {
+	Agents []Agent // as they are now, in no order that means anything
+	Next   string  // the cursor for the next page
+	More   bool    // there may be more already
 }
 
 // AgentPage asks for agents by host name. Both are compared bytewise.
@@ -85,6 +107,7 @@ var (
 	ErrTokenEnded   = errors.New("the token cannot be used any more")
 	ErrTooMany      = errors.New("the limit is reached")
 	ErrAgentRevoked = errors.New("the agent is revoked")
+	ErrCursorLost   = errors.New("the feed of changes does not go back to this cursor")
 )
 
 // TokenStore keeps enrolment tokens.
@@ -114,7 +137,8 @@ type AgentStore interface {
 	// ErrTokenEnded if the token is used up, expired at a.Enrolled, revoked or
 	// not there; ErrTooMany if there are limit agents already.
 	Enrol(ctx context.Context, a Agent, limit int) (stored Agent, again bool, err error)
-	// Agent returns one agent, or ErrNotFound.
+	// Agent returns one agent, or ErrNotFound. It sees all that was committed, by
+	// whichever process, before it was called.
 	Agent(ctx context.Context, id string) (Agent, error)
 	// ScanAgents returns up to limit agents whose id is greater than after, by id
 	// bytewise: for reading all of them.
@@ -133,14 +157,36 @@ type AgentStore interface {
 	// stays.
 	SetCertificateEnd(ctx context.Context, id string, end time.Time) error
 	// SaveConnects stores connects. It is durable when it returns: the counters
-	// are given out only then. A counter lower than the stored one is ignored, so
-	// that a write tried again cannot turn it back.
-	SaveConnects(ctx context.Context, connects []Connect) error
-	// SaveSeen stores acknowledgements. Confirmed and LastAck never go back.
+	// are given out only then. A connect is stored if the agent's session is still
+	// c.After, or c.Session already, because a write is tried again. Of two that
+	// were worked out from the same row, in whichever processes, one is stored: the
+	// sessions of the others are returned, in any order, as are those of agents that
+	// are revoked or not there. An agent stands at most once in connects.
+	SaveConnects(ctx context.Context, connects []Connect) (refused []string, err error)
+	// SaveClosed empties Node of the agents whose session is still the one that was
+	// closed.
+	SaveClosed(ctx context.Context, closed []Closed) error
+	// SaveSeen stores acknowledgements. Confirmed and LastAck never go back, and
+	// SkewMS is that of the latest LastAck, whichever process comes first. It is no
+	// change for AgentChanges: it happens to every agent every few seconds.
 	SaveSeen(ctx context.Context, seen []Seen) error
 	// PurgeAgents deletes up to limit agents whose certificate ended before the
 	// time, and returns their ids.
 	PurgeAgents(ctx context.Context, before time.Time, limit int) ([]string, error)
+}
+
+// AgentFeed tells a process what others changed.
+type AgentFeed interface {
+	// AgentChanges returns agents that were changed after the cursor, limit of them
+	// at most. A change is anything that alters an agent's row, but SaveSeen and
+	// deletion. It may return an agent again, or one that did not change, but never
+	// misses one: neither one whose transaction began before the cursor was given
+	// and was committed after it, nor one changed while pages are read. The empty
+	// cursor returns no agents and the cursor of now: whoever takes it, then reads
+	// all agents with ScanAgents and then follows the cursor knows all. ErrCursorLost
+	// if it can tell that the cursor is of another database or of a history that a
+	// failover took back; the caller then does that anew.
+	AgentChanges(ctx context.Context, cursor string, limit int) (AgentChanges, error)
 }
 
 // Store is all that the control domain keeps. Every method may be called from
@@ -148,4 +194,5 @@ type AgentStore interface {
 type Store interface {
 	TokenStore
 	AgentStore
+	AgentFeed
 }

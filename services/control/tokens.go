@@ -34,6 +34,9 @@ func (r *Registry) TokenService() *Tokens { return &Tokens{r: r} }
 // CreateToken makes an enrolment token.
 func (s *Tokens) CreateToken(ctx context.Context, req *enrolv1.CreateTokenRequest) (*enrolv1.CreateTokenResponse, error) {
 	r := s.r
+	if err := r.canIssue(); err != nil { // a token has the authority's fingerprint
+		return nil, err
+	}
 	life, err := r.tokenLife(req)
 	if err != nil {
 		return nil, err

@@ -40,16 +40,22 @@ func (o Options) now() time.Time {
 // client without a certificate passes, for enrolment; what it may call is
 // decided behind, by who it is. A certificate that is shown must be good.
 func ServerConfig(o Options) *tls.Config {
+	return o.serverBase(tls.VerifyClientCertIfGiven, []string{"h2"}, agentCertificate)
+}
+
+// serverBase returns the configuration of a port. kind says whether a client's
+// certificate, once verified, is of the kind that the port is for.
+func (o Options) serverBase(auth tls.ClientAuthType, protos []string, kind func(*x509.Certificate) error) *tls.Config {
 	prefer(o.Cipher)
 	base := &tls.Config{
 		MinVersion:             tls.VersionTLS13,
-		NextProtos:             []string{"h2"},
-		ClientAuth:             tls.VerifyClientCertIfGiven,
+		NextProtos:             protos,
+		ClientAuth:             auth,
 		ClientCAs:              x509.NewCertPool(), // nobody, should GetConfigForClient ever be dropped
 		SessionTicketsDisabled: true,
 		Time:                   o.now,
 		GetCertificate:         func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return o.certificate() },
-		VerifyConnection:       o.verifyClient,
+		VerifyConnection:       func(cs tls.ConnectionState) error { return o.verifyClient(cs, kind) },
 	}
 	outer := base.Clone()
 	outer.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
@@ -66,7 +72,7 @@ func ServerConfig(o Options) *tls.Config {
 // ClientConfig returns the configuration of an agent.
 func ClientConfig(o Options) *tls.Config {
 	c := o.clientBase()
-	c.VerifyConnection = func(cs tls.ConnectionState) error { return o.verifyServer(cs, o.Roots()) }
+	c.VerifyConnection = func(cs tls.ConnectionState) error { return o.verifyServer(cs, o.Roots(), serverCertificate) }
 	return c
 }
 
@@ -96,7 +102,7 @@ func (o Options) certificate() (*tls.Certificate, error) {
 }
 
 // verifyClient runs on the server after crypto/tls verified the chain, if any.
-func (o Options) verifyClient(cs tls.ConnectionState) error {
+func (o Options) verifyClient(cs tls.ConnectionState, kind func(*x509.Certificate) error) error {
 	if err := o.Cipher.checkState(cs); err != nil {
 		return err
 	}
@@ -104,14 +110,31 @@ func (o Options) verifyClient(cs tls.ConnectionState) error {
 		return nil
 	}
 	leaf := cs.PeerCertificates[0]
-	if _, ok := AgentID(leaf); !ok {
-		return refuse(ReasonIdentity, nil, "the certificate%s names no agent: enrol the agent to get one that does", subject(leaf))
+	if err := kind(leaf); err != nil {
+		return err
 	}
 	return o.checkPeer(leaf)
 }
 
-// verifyServer runs on the agent in place of crypto/tls' own verification.
-func (o Options) verifyServer(cs tls.ConnectionState, roots *x509.CertPool) error {
+// agentCertificate refuses what is not the certificate of an agent.
+func agentCertificate(leaf *x509.Certificate) error {
+	if _, ok := AgentID(leaf); !ok {
+		return refuse(ReasonIdentity, nil, "the certificate%s names no agent: enrol the agent to get one that does", subject(leaf))
+	}
+	return nil
+}
+
+// serverCertificate refuses what is not the certificate of a server that agents
+// talk to.
+func serverCertificate(leaf *x509.Certificate) error {
+	if !isServer(leaf) {
+		return refuse(ReasonIdentity, nil, "the certificate%s is not one of a server of the platform: check the address and port", subject(leaf))
+	}
+	return nil
+}
+
+// verifyServer runs on the client in place of crypto/tls' own verification.
+func (o Options) verifyServer(cs tls.ConnectionState, roots *x509.CertPool, kind func(*x509.Certificate) error) error {
 	if err := o.Cipher.checkState(cs); err != nil {
 		return err
 	}
@@ -125,8 +148,8 @@ func (o Options) verifyServer(cs tls.ConnectionState, roots *x509.CertPool) erro
 		}
 		return err
 	}
-	if !isServer(leaf) {
-		return refuse(ReasonIdentity, nil, "the certificate%s is not one of a server of the platform: check the address and port", subject(leaf))
+	if err := kind(leaf); err != nil {
+		return err
 	}
 	return o.checkPeer(leaf)
 }

@@ -11,6 +11,10 @@
 //     the platform's own CA for client authentication. A server carries
 //     esmon://server, issued for server authentication. Neither can stand in for
 //     the other.
+//   - A node is a process of the platform: esmon://node/<name>/<target>,…, issued
+//     for both, as nodes call each other. The certificate of a node that agents
+//     talk to carries esmon://server as well; no agent is ever taken for a node, nor
+//     a node for an agent. node.go has it.
 //   - Certificates and roots are asked for at each handshake, so they can be
 //     renewed under a running process.
 //

@@ -50,27 +50,37 @@ func NewToken(random []byte, fingerprint [sha256.Size]byte) Token {
 const TokenRandom = tokenIDLen + secretLen
 
 // String returns the token's text, secret included.
-func (t Token) String() string {
-	return strings.Join([]string{tokenPrefix, t.ID, encoding.EncodeToString(t.Secret[:]), hex.EncodeToString(t.Fingerprint[:])}, ".")
+func (t Token) String() string { return t.text(tokenPrefix) }
+
+func (t Token) text(prefix string) string {
+	return strings.Join([]string{prefix, t.ID, encoding.EncodeToString(t.Secret[:]), hex.EncodeToString(t.Fingerprint[:])}, ".")
 }
 
 // ParseToken reads a token's text. White space around it is dropped, as copying
 // adds it. The only error is ErrToken.
 func ParseToken(text string) (Token, error) {
+	t, ok := parseToken(tokenPrefix, text)
+	if !ok {
+		return Token{}, ErrToken
+	}
+	return t, nil
+}
+
+func parseToken(prefix, text string) (Token, bool) {
 	text = strings.TrimSpace(text)
 	parts := strings.Split(text, ".")
-	if len(text) > maxToken || len(parts) != 4 || parts[0] != tokenPrefix {
-		return Token{}, ErrToken
+	if len(text) > maxToken || len(parts) != 4 || parts[0] != prefix {
+		return Token{}, false
 	}
 	t := Token{ID: parts[1]}
 	var id [tokenIDLen]byte
 	ok := decode(id[:], encoding.DecodeString, parts[1]) &&
 		decode(t.Secret[:], encoding.DecodeString, parts[2]) &&
 		decode(t.Fingerprint[:], hex.DecodeString, parts[3])
-	if !ok || t.String() != text { // one text a token: no other spelling of the same bytes
-		return Token{}, ErrToken
+	if !ok || t.text(prefix) != text { // one text a token: no other spelling of the same bytes
+		return Token{}, false
 	}
-	return t, nil
+	return t, true
 }
 
 func decode(dst []byte, from func(string) ([]byte, error), text string) bool {
@@ -86,6 +96,10 @@ func decode(dst []byte, from func(string) ([]byte, error), text string) bool {
 // certificate yet and trusts exactly the CA whose key the token's fingerprint
 // names. Of the options Certificate and Roots are not used.
 func PinnedClientConfig(fingerprint [sha256.Size]byte, o Options) *tls.Config {
+	return o.pinned(fingerprint, serverCertificate)
+}
+
+func (o Options) pinned(fingerprint [sha256.Size]byte, kind func(*x509.Certificate) error) *tls.Config {
 	o.Certificate = nil
 	c := o.clientBase()
 	c.VerifyConnection = func(cs tls.ConnectionState) error {
@@ -93,7 +107,7 @@ func PinnedClientConfig(fingerprint [sha256.Size]byte, o Options) *tls.Config {
 		if !addPinned(roots, cs.PeerCertificates, fingerprint) {
 			return refuse(ReasonPin, nil, "the server's CA is not the one that the token names: the token is of another server, or somebody stands between; nothing was sent. Make a token on this server (esmon token create)")
 		}
-		return o.verifyServer(cs, roots)
+		return o.verifyServer(cs, roots, kind)
 	}
 	return c
 }

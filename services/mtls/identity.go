@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"net/url"
 	"strings"
+	"time"
 )
 
 const (
@@ -49,6 +50,9 @@ func AgentID(c *x509.Certificate) (string, bool) {
 	return id, true
 }
 
+// ValidAgentID tells whether the text can be the id of an agent.
+func ValidAgentID(id string) bool { return validID(id) }
+
 func validID(id string) bool {
 	for _, c := range id {
 		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
@@ -86,4 +90,20 @@ func WithAgent(ctx context.Context, id string) context.Context {
 func AgentFromContext(ctx context.Context) (string, bool) {
 	id, ok := ctx.Value(agentKey{}).(string)
 	return id, ok
+}
+
+type certificateEndKey struct{}
+
+// WithCertificateEnd returns a context that carries when the agent's certificate
+// ends, where the connection is not the agent's own. Only the code that calls
+// WithAgent calls this.
+func WithCertificateEnd(ctx context.Context, end time.Time) context.Context {
+	return context.WithValue(ctx, certificateEndKey{}, end)
+}
+
+// CertificateEndFromContext returns when the certificate of the agent that calls
+// ends, if somebody else passes on what it sends.
+func CertificateEndFromContext(ctx context.Context) (time.Time, bool) {
+	end, ok := ctx.Value(certificateEndKey{}).(time.Time)
+	return end, ok
 }

@@ -11,19 +11,20 @@ import (
 
 // Reasons of refused connections, as metrics and logs name them.
 const (
-	ReasonVersion     = "tls_version"             // older than TLS 1.3
-	ReasonCipher      = "cipher_refused"          // another suite than the enforced one
-	ReasonUnknownCA   = "certificate_unknown_ca"  // issued by somebody else
-	ReasonExpired     = "certificate_expired"     // its time is over
-	ReasonNotYetValid = "certificate_not_yet"     // its time has not come
-	ReasonUsage       = "certificate_wrong_usage" // a server's used by a client or the other way round
-	ReasonIdentity    = "certificate_no_identity" // it names no agent or no server
-	ReasonName        = "certificate_wrong_name"  // it is for another server name
-	ReasonMissing     = "certificate_missing"     // the peer showed none
-	ReasonPin         = "ca_pin_mismatch"         // the server's CA is not the one the token names
-	ReasonRevoked     = "identity_revoked"        // the identity was ended
-	ReasonRejected    = "certificate_rejected"    // the other side refused our certificate
-	ReasonHandshake   = "handshake_failed"        // anything else
+	ReasonVersion     = "tls_version"              // older than TLS 1.3
+	ReasonCipher      = "cipher_refused"           // another suite than the enforced one
+	ReasonUnknownCA   = "certificate_unknown_ca"   // issued by somebody else
+	ReasonExpired     = "certificate_expired"      // its time is over
+	ReasonNotYetValid = "certificate_not_yet"      // its time has not come
+	ReasonUsage       = "certificate_wrong_usage"  // a server's used by a client or the other way round
+	ReasonIdentity    = "certificate_no_identity"  // it names no agent or no server
+	ReasonName        = "certificate_wrong_name"   // it is for another server name
+	ReasonMissing     = "certificate_missing"      // the peer showed none
+	ReasonPin         = "ca_pin_mismatch"          // the server's CA is not the one the token names
+	ReasonTarget      = "certificate_wrong_target" // of a node without the target
+	ReasonRevoked     = "identity_revoked"         // the identity was ended
+	ReasonRejected    = "certificate_rejected"     // the other side refused our certificate
+	ReasonHandshake   = "handshake_failed"         // anything else
 )
 
 // Refusal says why a connection was not accepted and what to do about it.

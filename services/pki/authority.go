@@ -29,8 +29,8 @@ type Config struct {
 	// AgentLife is how long an agent's certificate is valid; agents renew it after
 	// two thirds of that.
 	AgentLife time.Duration `yaml:"agent_certificate_life"`
-	// ServerLife is how long a server's certificate is valid; it is renewed after
-	// two thirds of that, without a restart.
+	// ServerLife is how long the certificate of a server or a node is valid; it is
+	// renewed after two thirds of that, without a restart.
 	ServerLife time.Duration `yaml:"server_certificate_life"`
 }
 
@@ -43,7 +43,7 @@ func DefaultConfig() Config {
 func (c *Config) Validate() error {
 	var errs []error
 	for _, n := range c.Names {
-		if !validName(n) {
+		if !ValidName(n) {
 			errs = append(errs, fmt.Errorf("names: %q is neither a host name nor an IP address: write it without port and scheme", n))
 		}
 	}
@@ -57,7 +57,9 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-func validName(n string) bool {
+// ValidName tells whether n is a host name or an IP address, as certificates
+// carry them.
+func ValidName(n string) bool {
 	if net.ParseIP(n) != nil {
 		return true
 	}
@@ -104,7 +106,7 @@ func Open(dir string, cfg Config, now func() time.Time, log *slog.Logger, reg pr
 	if now == nil {
 		now = time.Now
 	}
-	a := &Authority{cfg: cfg, dir: dir, log: log, now: now, hosts: serverNames(cfg.Names)}
+	a := &Authority{cfg: cfg, dir: dir, log: log, now: now, hosts: ServerNames(cfg.Names)}
 	key, cas, err := loadOrCreate(dir, now())
 	if err != nil {
 		return nil, fmt.Errorf("certificate authority in %s: %w", dir, err)
@@ -117,10 +119,11 @@ func Open(dir string, cfg Config, now func() time.Time, log *slog.Logger, reg pr
 	return a, a.register(reg)
 }
 
-// serverNames returns under which names a server's certificate is valid.
-func serverNames(more []string) []string {
+// ServerNames returns under which names the certificate of a server on this host
+// is valid: the host's own, loopback, and more.
+func ServerNames(more []string) []string {
 	names := []string{"localhost", "127.0.0.1", "::1"}
-	if host, err := os.Hostname(); err == nil && validName(host) {
+	if host, err := os.Hostname(); err == nil && ValidName(host) {
 		names = append(names, host)
 	}
 	names = append(names, more...)
@@ -152,14 +155,14 @@ func (a *Authority) Renew() error {
 	defer a.renewing.Unlock()
 	s, now := a.current.Load(), a.now()
 	cas, server := s.cas, s.server
-	if due(cas[0], now) {
+	if Due(cas[0], now) {
 		ca, err := a.renewCA(cas, now)
 		if err != nil {
 			return err
 		}
 		cas, server = ca, nil
 	}
-	if server == nil || due(server.Leaf, now) {
+	if server == nil || Due(server.Leaf, now) {
 		var err error
 		if server, err = a.issueServer(cas[0], now); err != nil {
 			return err
@@ -172,7 +175,9 @@ func (a *Authority) Renew() error {
 	return nil
 }
 
-func due(c *x509.Certificate, now time.Time) bool {
+// Due tells whether a certificate is to be renewed: two thirds of its life are
+// over, or the clock was set back before its beginning.
+func Due(c *x509.Certificate, now time.Time) bool {
 	life := c.NotAfter.Sub(c.NotBefore)
 	return now.Before(c.NotBefore) || !now.Before(c.NotAfter.Add(-life/3))
 }

@@ -80,7 +80,7 @@ func createKey(dir string) (crypto.Signer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode the key: %w", err)
 	}
-	return key, writeFile(dir, keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+	return key, WriteFile(dir, keyFile, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
 func loadCAs(dir string, key crypto.Signer) ([]*x509.Certificate, error) {
@@ -120,7 +120,7 @@ func saveCAs(dir string, cas []*x509.Certificate) error {
 			return fmt.Errorf("encode the certificate: %w", err)
 		}
 	}
-	return writeFile(dir, certFile, out.Bytes())
+	return WriteFile(dir, certFile, out.Bytes())
 }
 
 // readPEM returns the blocks of the file; there is at least one.
@@ -145,9 +145,9 @@ func readPEM(path, kind string) ([][]byte, error) {
 	return blocks, nil
 }
 
-// writeFile replaces a file so that after a power cut either the old or the new
-// one is there, whole.
-func writeFile(dir, name string, data []byte) (err error) {
+// WriteFile replaces a file, readable by its owner only, so that after a power cut
+// either the old or the new one is there, whole.
+func WriteFile(dir, name string, data []byte) (err error) {
 	f, err := os.CreateTemp(dir, name+".*") // mode 0600
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)

@@ -31,7 +31,7 @@ const (
 	serialBits      = 127 // positive, and within the 20 bytes that RFC 5280 allows
 )
 
-// Issued is an agent's certificate.
+// Issued is the certificate of an agent or a node.
 type Issued struct {
 	Chain   [][]byte // DER, leaf first
 	End     time.Time
@@ -113,13 +113,7 @@ func (a *Authority) issueServer(ca *x509.Certificate, now time.Time) (*tls.Certi
 	template.Subject = pkix.Name{CommonName: "esmon server", Organization: []string{"esmon"}}
 	template.URIs = []*url.URL{mtls.ServerURI()}
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
-	for _, h := range a.hosts {
-		if ip := net.ParseIP(h); ip != nil {
-			template.IPAddresses = append(template.IPAddresses, ip)
-		} else {
-			template.DNSNames = append(template.DNSNames, h)
-		}
-	}
+	addNames(template, a.hosts)
 	leaf, err := a.sign(template, ca, key.Public())
 	if err != nil {
 		return nil, fmt.Errorf("issue the server's certificate: %w", err)
@@ -128,7 +122,17 @@ func (a *Authority) issueServer(ca *x509.Certificate, now time.Time) (*tls.Certi
 	return &tls.Certificate{Certificate: [][]byte{leaf.Raw, ca.Raw}, PrivateKey: key, Leaf: leaf}, nil
 }
 
-// leafTemplate returns what the certificates of agents and servers share. None
+func addNames(template *x509.Certificate, names []string) {
+	for _, n := range names {
+		if ip := net.ParseIP(n); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, n)
+		}
+	}
+}
+
+// leafTemplate returns what the certificates of agents, servers and nodes share. None
 // outlives the CA's.
 func leafTemplate(ca *x509.Certificate, now time.Time, life time.Duration) (*x509.Certificate, error) {
 	serial, err := newSerial()

@@ -210,16 +210,18 @@ func (f *follower) begin(ctx context.Context) (int64, error) {
 	}
 	pos, id := f.s.deps.DB.Position(f.partition), b.LogID
 	switch {
-	case pos == (tsdb.Position{}):
+	case pos.Incomplete():
+		return 0, errors.New("the database holds a part of a copy; run esmon copy again until it is complete, or name another database")
+	case pos.LogID == "": // nothing was stored, or all of a log that was left for this one
 		if b.First > 1 {
-			f.lose(b.First, "records 1 to %d: the database is new and these are gone from the ingest log", b.First-1)
+			f.lose(b, b.First, "records 1 to %d: the database has nothing of this ingest log and these are gone from it", b.First-1)
 		}
 	case pos.LogID != id:
-		f.lose(pos.Offset, "records from %d on: they were in the ingest log %s, and this is another, %s", pos.Offset, pos.LogID, id)
+		f.lose(b, pos.Offset, "records from %d on: they were in the ingest log %s, and this is another, %s", pos.Offset, pos.LogID, id)
 	case pos.Offset < b.First:
-		f.lose(b.First, "records %d to %d: they are gone from the ingest log and were not stored", pos.Offset, b.First-1)
+		f.lose(b, b.First, "records %d to %d: they are gone from the ingest log and were not stored", pos.Offset, b.First-1)
 	case pos.Offset > b.Next:
-		f.lose(pos.Offset, "records after %d: the ingest log ends there and %d were stored, as if an old copy of it had been put back", b.Next-1, pos.Offset-1)
+		f.lose(b, pos.Offset, "records after %d: the ingest log ends there and %d were stored, as if an old copy of it had been put back", b.Next-1, pos.Offset-1)
 	default:
 		f.s.deps.DB.Begin(f.partition, id, pos.Offset)
 		return pos.Offset, nil
@@ -251,11 +253,23 @@ func (f *follower) isOver(err error) bool {
 
 // lose raises the alarm of lost data: acknowledged records are not there to be
 // stored. Reading goes on with the first that is.
-func (f *follower) lose(before int64, format string, args ...any) {
-	what := fmt.Sprintf(format, args...)
+func (f *follower) lose(b bus.Bounds, before int64, format string, args ...any) {
+	what := fmt.Sprintf(format, args...) + f.span(b)
 	f.s.metrics.lost.WithLabelValues("gap").Inc()
 	f.s.log.Error("DATA LOSS: acknowledged records cannot be read any more", "partition", f.partition, "lost", what)
 	f.s.deps.DB.RejectRecord(before-1, f.partition, "log_gap", errors.New(what))
+}
+
+// span says between which times the lost records were.
+func (f *follower) span(b bus.Bounds) string {
+	text := ""
+	if newest := f.s.deps.DB.NewestStored(f.partition); !newest.IsZero() {
+		text += "; stored up to samples of " + newest.UTC().Format(time.RFC3339)
+	}
+	if !b.Oldest.IsZero() {
+		text += "; the first record is of " + b.Oldest.UTC().Format(time.RFC3339)
+	}
+	return text
 }
 
 // recover deals with a log that could not be read on.

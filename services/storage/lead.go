@@ -20,8 +20,8 @@ type Lease interface {
 }
 
 const (
-	// upkeepLease is who merges and drops blocks.
-	upkeepLease = "storage/upkeep"
+	// UpkeepLease is who merges and drops blocks. Who is not given it only stores.
+	UpkeepLease = "storage/upkeep"
 	// patience is how long a follower may be behind what is stored before it skips
 	// what it has not read.
 	patience = 10 * time.Second

@@ -230,6 +230,18 @@ func (r *rig) wantCommitted(offset int64) {
 	})
 }
 
+// wantReleased waits until the log keeps nothing before the offset.
+func (r *rig) wantReleased(offset int64) {
+	r.t.Helper()
+	r.eventually(fmt.Sprintf("the log is released before offset %d", offset), func() error {
+		b, err := r.log.Bounds(r.t.Context(), 0)
+		if err == nil && b.First != offset {
+			err = fmt.Errorf("it keeps %+v", b)
+		}
+		return err
+	})
+}
+
 func (r *rig) metric(name string, labels map[string]string) float64 {
 	r.t.Helper()
 	families, err := r.reg.Gather()

@@ -275,12 +275,7 @@ func TestStartsBehindTheLog(t *testing.T) {
 		r.publish("host")
 	}
 	a.wantStored(11)
-	r.eventually("the log is released", func() error {
-		if b, err := r.log.Bounds(t.Context(), 0); err != nil || b.First != 11 {
-			return fmt.Errorf("%+v, %w", b, err)
-		}
-		return nil
-	})
+	r.wantReleased(11)
 	b := r.start("b", leases)
 	b.wantValues(10)
 	r.publish("host")

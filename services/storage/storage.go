@@ -44,7 +44,7 @@ func New(cfg Config, deps Deps, log *slog.Logger, reg prometheus.Registerer) (*S
 		deps.Now = time.Now
 	}
 	s := &Storage{cfg: cfg, deps: deps, log: log}
-	s.keeping = s.lease(upkeepLease)
+	s.keeping = s.lease(UpkeepLease)
 	for _, p := range deps.Log.Readable() {
 		s.followers = append(s.followers, newFollower(s, p))
 	}
@@ -125,6 +125,16 @@ func (s *Storage) follower(partition int) *follower {
 	return nil
 }
 
+// Positions returns how far each partition is read: what queries see.
+func (s *Storage) Positions() []bus.Position {
+	all := make([]bus.Position, 0, len(s.followers))
+	for _, f := range s.followers {
+		id, next := s.deps.DB.Next(f.partition)
+		all = append(all, bus.Position{LogID: id, Partition: f.partition, Offset: next})
+	}
+	return all
+}
+
 // Leads tells whether this process cuts the partition.
 func (s *Storage) Leads(partition int) bool {
 	f := s.follower(partition)
@@ -137,11 +147,13 @@ const maxLag = time.Minute
 
 // Ready returns why storage cannot do its work, nil if it can.
 func (s *Storage) Ready() error {
+	ctx, cancel := context.WithTimeout(context.Background(), boundsTimeout)
+	defer cancel()
 	for _, f := range s.followers {
 		if err := f.trouble(); err != nil {
 			return err
 		}
-		p, err := s.Progress(context.Background(), f.partition)
+		p, err := s.Progress(ctx, f.partition)
 		if err != nil {
 			return err
 		}

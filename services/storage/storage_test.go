@@ -24,13 +24,7 @@ func TestFollowsStoresAndReleases(t *testing.T) {
 	}
 	r.wantValues(5)
 	r.wantCommitted(6)
-	r.eventually("the log is released", func() error {
-		b, err := r.log.Bounds(t.Context(), 0)
-		if err == nil && b.First != 6 {
-			err = fmt.Errorf("it keeps %+v", b)
-		}
-		return err
-	})
+	r.wantReleased(6)
 	if err := r.s.Ready(); err != nil {
 		t.Errorf("not ready: %v", err)
 	}
@@ -164,6 +158,7 @@ func TestDataLossIsAlarmed(t *testing.T) {
 				r.publish("a")
 			}
 			r.wantCommitted(4)
+			r.wantReleased(4)
 			r.halt()
 			c.harm(r)
 			r.run()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -87,6 +88,22 @@ func (db *DB) Position(partition int) Position {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	return p.pos
+}
+
+// NewestStored returns the time of the newest stored sample of the partition, or a
+// little later; the zero time if nothing is stored.
+func (db *DB) NewestStored(partition int) time.Time {
+	p := db.partition(partition)
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	newest := p.coldMaxT
+	for _, c := range p.recent {
+		newest = max(newest, c.maxT)
+	}
+	if newest == math.MinInt64 {
+		return time.Time{}
+	}
+	return time.UnixMilli(newest)
 }
 
 // Begin says that the records appended from now on are of the log and begin at

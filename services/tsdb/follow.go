@@ -79,7 +79,7 @@ func (p *partition) compare(to Position) Following {
 	switch {
 	case p.sealed != nil || to == p.pos:
 		return Level
-	case p.pos != (Position{}) && (to.LogID != p.pos.LogID || to.Offset < p.pos.Offset || to.Cut < p.pos.Cut),
+	case p.pos.LogID != "" && (to.LogID != p.pos.LogID || to.Offset < p.pos.Offset || to.Cut < p.pos.Cut),
 		to.LogID != p.logID:
 		return Astray
 	case p.next < to.Offset:

@@ -174,7 +174,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T, seed uint64) *world {
-	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 1))} //nolint:gosec // reproducible
+	w := &world{t: t, rng: rand.New(rand.NewPCG(seed, 1))}
 	first := newRig(t, func(c *tsdb.Config) {
 		c.RecentFor = time.Duration(seed%2) * time.Hour
 	})

@@ -3,6 +3,7 @@ package tsdb
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"github.com/esolutions/esmon/services/metric"
@@ -11,10 +12,20 @@ import (
 
 // Position is how far a partition of the ingest log is stored.
 type Position struct {
-	LogID  string // identity of the log
+	LogID  string // identity of the log; empty if nothing of a log is stored, whatever Offset says
 	Offset int64  // everything before it is stored
 	Cut    int64  // number of the last cut; grows by one with each and never starts again
 }
+
+// copying begins the LogID of positions in a database that is being copied to.
+const copying = "copy "
+
+// Copying returns the LogID of the positions in a database while the copy by the
+// name is not complete.
+func Copying(name string) string { return copying + name }
+
+// Incomplete tells whether the position is one of a copy that is not complete.
+func (p Position) Incomplete() bool { return strings.HasPrefix(p.LogID, copying) }
 
 // ErrConflict is returned by [Store.Commit] when the stored position is not the
 // expected one: somebody else stored a cut, or the database went back in time.
@@ -55,6 +66,11 @@ type Store interface {
 
 	// Blocks returns what is stored, ordered by partition and start.
 	Blocks(ctx context.Context) ([]BlockInfo, error)
+	// Export calls f with all chunks of a block, some at a time: first the merged
+	// ones by pair and MinT, then those of cuts by cut and pair. It is for copying a
+	// block, and sees it as it was at the beginning. The chunks are valid until f
+	// returns. An error of f ends the call and is returned, wrapped.
+	Export(ctx context.Context, partition int, block int64, f func(merged bool, chunks []Chunk) error) error
 	// BeginMerge begins to rewrite a block's chunks. Cuts committed from here on
 	// are not part of the merge and stay as they are.
 	BeginMerge(ctx context.Context, partition int, block int64) (Merge, error)

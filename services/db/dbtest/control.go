@@ -40,7 +40,14 @@ func RunControl(t *testing.T, open func(t *testing.T) control.Store) {
 		{"AgentMarks", testAgentMarks},
 		{"AgentPurge", testAgentPurge},
 		{"SaveConnects", testSaveConnects},
+		{"ConnectsThatRace", testConnectsThatRace},
+		{"SaveClosed", testSaveClosed},
 		{"SaveSeen", testSaveSeen},
+		{"FeedOfEachChange", testFeedOfEachChange},
+		{"FeedPages", testFeedPages},
+		{"FeedAfterDeletion", testFeedAfterDeletion},
+		{"FeedCursors", testFeedCursors},
+		{"FeedBesideWriters", testFeedBesideWriters},
 		{"CancelledCallChangesNothing", testCancelled},
 	}
 	for _, test := range tests {
@@ -320,7 +327,8 @@ func testAgentNotFound(t *testing.T, s control.Store) {
 	wantErr(t, s.RevokeAgent(ctx, "nobody", base), control.ErrNotFound)
 	must(t, s.MarkCloned(ctx, "nobody", base))
 	must(t, s.SetCertificateEnd(ctx, "nobody", base))
-	must(t, s.SaveConnects(ctx, []control.Connect{{ID: "nobody", Counter: 1, Time: base}}))
+	saveConnects(t, s, []string{"s1"}, control.Connect{ID: "nobody", Counter: 1, Time: base, Session: "s1"})
+	must(t, s.SaveClosed(ctx, []control.Closed{{ID: "nobody", Session: "s1"}}))
 	must(t, s.SaveSeen(ctx, []control.Seen{{ID: "nobody", LastAck: base}}))
 }
 
@@ -455,28 +463,6 @@ func testAgentPurge(t *testing.T, s control.Store) {
 	if len(left) != 2 || left[0].ID != "a3" || left[1].ID != "a4" {
 		t.Errorf("left %+v", left)
 	}
-}
-
-func testSaveConnects(t *testing.T, s control.Store) {
-	want := newAgent("a1", "setup")
-	enrolled(t, s, want, newAgent("a2", "setup"))
-	c := control.Connect{
-		ID: "a1", Counter: 1 << 62, Time: base.Add(time.Hour), HostName: "renamed", HostID: "m2",
-		OSDescription: "Debian 13", Arch: "arm64", Version: "1.1",
-	}
-	older := c
-	older.Counter, older.HostName = 5, "old name"
-	must(t, s.SaveConnects(t.Context(), []control.Connect{c, {ID: "nobody", Counter: 3}, older}))
-	must(t, s.SaveConnects(t.Context(), nil))
-	want.Counter, want.Connected, want.HostName, want.HostID = c.Counter, c.Time, c.HostName, c.HostID
-	want.OSDescription, want.Arch, want.Version = c.OSDescription, c.Arch, c.Version
-	sameAgent(t, agent(t, s, "a1"), want)
-	sameAgent(t, agent(t, s, "a2"), newAgent("a2", "setup"))
-	same := c // the same counter again, because a welcome was lost: the newer facts count
-	same.Version = "1.2"
-	must(t, s.SaveConnects(t.Context(), []control.Connect{same}))
-	want.Version = "1.2"
-	sameAgent(t, agent(t, s, "a1"), want)
 }
 
 func testSaveSeen(t *testing.T, s control.Store) {

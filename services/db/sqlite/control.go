@@ -20,7 +20,7 @@ var _ control.Store = (*Control)(nil)
 func (db *DB) Control() *Control { return &Control{db: db} }
 
 const agentColumns = `id, host_name, host_id, os_type, os_description, arch, agent_version, tags, targets, token_id, key_hash,
-	enrolled_ms, revoked_ms, cloned_ms, certificate_end_ms, connect_counter, confirmed_counter, connected_ms, last_ack_ms, skew_ms`
+	enrolled_ms, revoked_ms, cloned_ms, certificate_end_ms, connect_counter, confirmed_counter, connected_ms, last_ack_ms, skew_ms, session, node`
 
 // Enrol implements control.AgentStore.
 func (c *Control) Enrol(ctx context.Context, a control.Agent, limit int) (stored control.Agent, again bool, err error) {
@@ -59,18 +59,26 @@ func enrolIn(ctx context.Context, tx *sql.Tx, a control.Agent, limit int) (contr
 	return a, false, insertAgent(ctx, tx, &a)
 }
 
+const insertAgentRow = "INSERT INTO agents (" + agentColumns + ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+
 func insertAgent(ctx context.Context, tx *sql.Tx, a *control.Agent) error {
-	tags, targets, err := encodeFacts(a.Tags, a.Targets)
+	values, err := agentValues(a)
 	if err != nil {
 		return err
 	}
-	_, err = tx.ExecContext(ctx, "INSERT INTO agents ("+agentColumns+") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-		a.ID, a.HostName, a.HostID, a.OSType, a.OSDescription, a.Arch, a.Version, tags, targets, a.TokenID, a.KeyHash,
-		ms(a.Enrolled), ms(a.Revoked), ms(a.Cloned), ms(a.CertificateEnd), int64(a.Counter), int64(a.Confirmed), ms(a.Connected), ms(a.LastAck), a.SkewMS)
-	if err != nil {
+	if _, err = tx.ExecContext(ctx, insertAgentRow, values...); err != nil {
 		return fmt.Errorf("store agent %s: %w", a.ID, err)
 	}
 	return nil
+}
+
+// agentValues returns the values of agentColumns.
+func agentValues(a *control.Agent) ([]any, error) {
+	tags, targets, err := encodeFacts(a.Tags, a.Targets)
+	return []any{
+		a.ID, a.HostName, a.HostID, a.OSType, a.OSDescription, a.Arch, a.Version, tags, targets, a.TokenID, a.KeyHash,
+		ms(a.Enrolled), ms(a.Revoked), ms(a.Cloned), ms(a.CertificateEnd), int64(a.Counter), int64(a.Confirmed), ms(a.Connected), ms(a.LastAck), a.SkewMS, a.Session, a.Node,
+	}, err
 }
 
 // Agent implements control.AgentStore.
@@ -135,24 +143,6 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// SaveConnects implements control.AgentStore.
-func (c *Control) SaveConnects(ctx context.Context, connects []control.Connect) error {
-	return c.each(ctx, `UPDATE agents SET connect_counter = ?1, connected_ms = ?2, host_name = ?3, host_id = ?4, os_description = ?5, arch = ?6, agent_version = ?7
-		WHERE id = ?8 AND connect_counter <= ?1`, len(connects), func(i int) []any {
-		k := &connects[i]
-		return []any{int64(k.Counter), ms(k.Time), k.HostName, k.HostID, k.OSDescription, k.Arch, k.Version, k.ID}
-	})
-}
-
-// SaveSeen implements control.AgentStore.
-func (c *Control) SaveSeen(ctx context.Context, seen []control.Seen) error {
-	return c.each(ctx, `UPDATE agents SET confirmed_counter = max(confirmed_counter, ?1), skew_ms = iif(?2 >= last_ack_ms, ?3, skew_ms),
-		last_ack_ms = max(last_ack_ms, ?2) WHERE id = ?4`, len(seen), func(i int) []any {
-		s := &seen[i]
-		return []any{int64(s.Confirmed), ms(s.LastAck), s.SkewMS, s.ID}
-	})
-}
-
 // PurgeAgents implements control.AgentStore.
 func (c *Control) PurgeAgents(ctx context.Context, before time.Time, limit int) (ids []string, err error) {
 	err = c.db.Write(ctx, func(tx *sql.Tx) error {
@@ -165,23 +155,6 @@ func (c *Control) PurgeAgents(ctx context.Context, before time.Time, limit int) 
 		return nil, fmt.Errorf("delete old agents: %w", err)
 	}
 	return ids, nil
-}
-
-// each runs one statement n times in one transaction.
-func (c *Control) each(ctx context.Context, query string, n int, args func(int) []any) error {
-	return c.db.Write(ctx, func(tx *sql.Tx) error {
-		st, err := tx.PrepareContext(ctx, query)
-		if err != nil {
-			return fmt.Errorf("prepare the update of agents: %w", err)
-		}
-		defer func() { _ = st.Close() }() // it ends with the transaction
-		for i := range n {
-			if _, err := st.ExecContext(ctx, args(i)...); err != nil {
-				return fmt.Errorf("update agents: %w", err)
-			}
-		}
-		return nil
-	})
 }
 
 // touch runs a statement that must change a row.
@@ -243,7 +216,7 @@ func scanAgent(row scanner) (control.Agent, error) {
 	var tags, targets string
 	var enrolled, revoked, cloned, end, counter, confirmed, connected, lastAck int64
 	err := row.Scan(&a.ID, &a.HostName, &a.HostID, &a.OSType, &a.OSDescription, &a.Arch, &a.Version, &tags, &targets, &a.TokenID, &a.KeyHash,
-		&enrolled, &revoked, &cloned, &end, &counter, &confirmed, &connected, &lastAck, &a.SkewMS)
+		&enrolled, &revoked, &cloned, &end, &counter, &confirmed, &connected, &lastAck, &a.SkewMS, &a.Session, &a.Node)
 	if err != nil {
 		return control.Agent{}, err
 	}

@@ -121,8 +121,11 @@ type Agent struct {
 	ClockSkewMs int64 `protobuf:"varint,13,opt,name=clock_skew_ms,json=clockSkewMs,proto3" json:"clock_skew_ms,omitempty"`
 	// When its certificate ends.
 	CertificateExpireTime *timestamppb.Timestamp `protobuf:"bytes,14,opt,name=certificate_expire_time,json=certificateExpireTime,proto3" json:"certificate_expire_time,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// Name of the collector that its stream is open at. Empty if none is open, and
+	// where everything runs in one process.
+	Collector     string `protobuf:"bytes,15,opt,name=collector,proto3" json:"collector,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Agent) Reset() {
@@ -251,6 +254,13 @@ func (x *Agent) GetCertificateExpireTime() *timestamppb.Timestamp {
 		return x.CertificateExpireTime
 	}
 	return nil
+}
+
+func (x *Agent) GetCollector() string {
+	if x != nil {
+		return x.Collector
+	}
+	return ""
 }
 
 // ListAgentsRequest asks for a page of agents.
@@ -671,7 +681,7 @@ var File_esmon_agents_v1_agents_proto protoreflect.FileDescriptor
 
 const file_esmon_agents_v1_agents_proto_rawDesc = "" +
 	"\n" +
-	"\x1cesmon/agents/v1/agents.proto\x12\x0fesmon.agents.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf5\x04\n" +
+	"\x1cesmon/agents/v1/agents.proto\x12\x0fesmon.agents.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x05\n" +
 	"\x05Agent\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
 	"\thost_name\x18\x02 \x01(\tR\bhostName\x12\x17\n" +
@@ -688,7 +698,8 @@ const file_esmon_agents_v1_agents_proto_rawDesc = "" +
 	"enrol_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\tenrolTime\x12>\n" +
 	"\rlast_ack_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\vlastAckTime\x12\"\n" +
 	"\rclock_skew_ms\x18\r \x01(\x03R\vclockSkewMs\x12R\n" +
-	"\x17certificate_expire_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\x15certificateExpireTime\x1a7\n" +
+	"\x17certificate_expire_time\x18\x0e \x01(\v2\x1a.google.protobuf.TimestampR\x15certificateExpireTime\x12\x1c\n" +
+	"\tcollector\x18\x0f \x01(\tR\tcollector\x1a7\n" +
 	"\tTagsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"}\n" +

@@ -36,6 +36,12 @@ type IngestServiceClient interface {
 	// from the server a Welcome. Batches may be acknowledged out of order. A
 	// batch that was sent and not acknowledged is sent again on the next stream:
 	// what arrives twice is counted once.
+	//
+	// A stream that the server ends with the reason `shutting_down`, `draining`,
+	// `rebalance` or `definitions_renew`, or whose connection it ends by GOAWAY, is
+	// to be opened anew at once, at another collector if there is one. The reason
+	// `message_too_large` says that the first batch sent and not answered was too large:
+	// its frames are to be sent in several, under new numbers.
 	Stream(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamRequest, StreamResponse], error)
 	// Push stores loose points sent by a program. It answers once the accepted
 	// points are durable; points that were refused are listed with the reason.
@@ -85,6 +91,12 @@ type IngestServiceServer interface {
 	// from the server a Welcome. Batches may be acknowledged out of order. A
 	// batch that was sent and not acknowledged is sent again on the next stream:
 	// what arrives twice is counted once.
+	//
+	// A stream that the server ends with the reason `shutting_down`, `draining`,
+	// `rebalance` or `definitions_renew`, or whose connection it ends by GOAWAY, is
+	// to be opened anew at once, at another collector if there is one. The reason
+	// `message_too_large` says that the first batch sent and not answered was too large:
+	// its frames are to be sent in several, under new numbers.
 	Stream(grpc.BidiStreamingServer[StreamRequest, StreamResponse]) error
 	// Push stores loose points sent by a program. It answers once the accepted
 	// points are durable; points that were refused are listed with the reason.

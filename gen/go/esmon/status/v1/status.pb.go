@@ -25,9 +25,72 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// GetStatusRequest is empty.
+// HopState is how data passes a hop.
+type HopState int32
+
+const (
+	// Not said.
+	HopState_HOP_STATE_UNSPECIFIED HopState = 0
+	// It passes.
+	HopState_HOP_STATE_OK HopState = 1
+	// It passes late, or not all of it does.
+	HopState_HOP_STATE_LATE HopState = 2
+	// It does not pass.
+	HopState_HOP_STATE_STUCK HopState = 3
+	// It cannot be seen from here.
+	HopState_HOP_STATE_UNKNOWN HopState = 4
+)
+
+// Enum value maps for HopState.
+var (
+	HopState_name = map[int32]string{
+		0: "HOP_STATE_UNSPECIFIED",
+		1: "HOP_STATE_OK",
+		2: "HOP_STATE_LATE",
+		3: "HOP_STATE_STUCK",
+		4: "HOP_STATE_UNKNOWN",
+	}
+	HopState_value = map[string]int32{
+		"HOP_STATE_UNSPECIFIED": 0,
+		"HOP_STATE_OK":          1,
+		"HOP_STATE_LATE":        2,
+		"HOP_STATE_STUCK":       3,
+		"HOP_STATE_UNKNOWN":     4,
+	}
+)
+
+func (x HopState) Enum() *HopState {
+	p := new(HopState)
+	*p = x
+	return p
+}
+
+func (x HopState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (HopState) Descriptor() protoreflect.EnumDescriptor {
+	return file_esmon_status_v1_status_proto_enumTypes[0].Descriptor()
+}
+
+func (HopState) Type() protoreflect.EnumType {
+	return &file_esmon_status_v1_status_proto_enumTypes[0]
+}
+
+func (x HopState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use HopState.Descriptor instead.
+func (HopState) EnumDescriptor() ([]byte, []int) {
+	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{0}
+}
+
+// GetStatusRequest asks for the state of the platform.
 type GetStatusRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only of the process that is asked, not of the others.
+	Local         bool `protobuf:"varint,1,opt,name=local,proto3" json:"local,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -62,6 +125,13 @@ func (*GetStatusRequest) Descriptor() ([]byte, []int) {
 	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{0}
 }
 
+func (x *GetStatusRequest) GetLocal() bool {
+	if x != nil {
+		return x.Local
+	}
+	return false
+}
+
 // GetStatusResponse is the state of the platform.
 type GetStatusResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -86,7 +156,17 @@ type GetStatusResponse struct {
 	// Frames refused since this process started.
 	FramesRefused int64 `protobuf:"varint,10,opt,name=frames_refused,json=framesRefused,proto3" json:"frames_refused,omitempty"`
 	// Bytes of the files in the data directory.
-	DataBytes     int64 `protobuf:"varint,11,opt,name=data_bytes,json=dataBytes,proto3" json:"data_bytes,omitempty"`
+	DataBytes int64 `protobuf:"varint,11,opt,name=data_bytes,json=dataBytes,proto3" json:"data_bytes,omitempty"`
+	// The processes of the platform that were asked, by address; none where one
+	// process is the whole platform.
+	Nodes []*Node `protobuf:"bytes,12,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// The partitions of the ingest log that records go to, by number. Further ones are
+	// older and only read.
+	LogPartitions []int32 `protobuf:"varint,13,rep,packed,name=log_partitions,json=logPartitions,proto3" json:"log_partitions,omitempty"`
+	// What is wrong in the process that was asked.
+	Troubles []*Trouble `protobuf:"bytes,14,rep,name=troubles,proto3" json:"troubles,omitempty"`
+	// What makes the platform less safe than it could be, although it works.
+	Warnings      []string `protobuf:"bytes,15,rep,name=warnings,proto3" json:"warnings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -198,6 +278,225 @@ func (x *GetStatusResponse) GetDataBytes() int64 {
 	return 0
 }
 
+func (x *GetStatusResponse) GetNodes() []*Node {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetLogPartitions() []int32 {
+	if x != nil {
+		return x.LogPartitions
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetTroubles() []*Trouble {
+	if x != nil {
+		return x.Troubles
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+// Node is one process of the platform.
+type Node struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name; empty if it does not answer.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// What it runs: control, collector, storage, gateway.
+	Targets []string `protobuf:"bytes,2,rep,name=targets,proto3" json:"targets,omitempty"`
+	// Its internal address.
+	Address string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	// Version of its program.
+	Version string `protobuf:"bytes,4,opt,name=version,proto3" json:"version,omitempty"`
+	// When it started.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// True if all that it runs can do its work.
+	Ready bool `protobuf:"varint,6,opt,name=ready,proto3" json:"ready,omitempty"`
+	// Why not, if not ready.
+	Reasons []string `protobuf:"bytes,7,rep,name=reasons,proto3" json:"reasons,omitempty"`
+	// How far it is in the ingest log, where it runs storage.
+	Partitions []*Partition `protobuf:"bytes,8,rep,name=partitions,proto3" json:"partitions,omitempty"`
+	// What is wrong in it, by part. Not everything keeps it from its work.
+	Troubles []*Trouble `protobuf:"bytes,9,rep,name=troubles,proto3" json:"troubles,omitempty"`
+	// What makes it less safe than it could be, although it works.
+	Warnings      []string `protobuf:"bytes,10,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Node) Reset() {
+	*x = Node{}
+	mi := &file_esmon_status_v1_status_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Node) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Node) ProtoMessage() {}
+
+func (x *Node) ProtoReflect() protoreflect.Message {
+	mi := &file_esmon_status_v1_status_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Node.ProtoReflect.Descriptor instead.
+func (*Node) Descriptor() ([]byte, []int) {
+	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Node) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Node) GetTargets() []string {
+	if x != nil {
+		return x.Targets
+	}
+	return nil
+}
+
+func (x *Node) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *Node) GetVersion() string {
+	if x != nil {
+		return x.Version
+	}
+	return ""
+}
+
+func (x *Node) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *Node) GetReady() bool {
+	if x != nil {
+		return x.Ready
+	}
+	return false
+}
+
+func (x *Node) GetReasons() []string {
+	if x != nil {
+		return x.Reasons
+	}
+	return nil
+}
+
+func (x *Node) GetPartitions() []*Partition {
+	if x != nil {
+		return x.Partitions
+	}
+	return nil
+}
+
+func (x *Node) GetTroubles() []*Trouble {
+	if x != nil {
+		return x.Troubles
+	}
+	return nil
+}
+
+func (x *Node) GetWarnings() []string {
+	if x != nil {
+		return x.Warnings
+	}
+	return nil
+}
+
+// Trouble is what is wrong with one part of a process.
+type Trouble struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The part: ingest log, collector, storage.
+	Part string `protobuf:"bytes,1,opt,name=part,proto3" json:"part,omitempty"`
+	// What is wrong.
+	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	// When that process first saw it.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=since,proto3" json:"since,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Trouble) Reset() {
+	*x = Trouble{}
+	mi := &file_esmon_status_v1_status_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Trouble) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Trouble) ProtoMessage() {}
+
+func (x *Trouble) ProtoReflect() protoreflect.Message {
+	mi := &file_esmon_status_v1_status_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Trouble.ProtoReflect.Descriptor instead.
+func (*Trouble) Descriptor() ([]byte, []int) {
+	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Trouble) GetPart() string {
+	if x != nil {
+		return x.Part
+	}
+	return ""
+}
+
+func (x *Trouble) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Trouble) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
 // Partition is one part of the ingest log and how far storage is in it.
 type Partition struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -214,14 +513,17 @@ type Partition struct {
 	// Bytes kept.
 	Bytes int64 `protobuf:"varint,6,opt,name=bytes,proto3" json:"bytes,omitempty"`
 	// Age of the oldest record not yet in the head, milliseconds.
-	LagMs         int64 `protobuf:"varint,7,opt,name=lag_ms,json=lagMs,proto3" json:"lag_ms,omitempty"`
+	LagMs int64 `protobuf:"varint,7,opt,name=lag_ms,json=lagMs,proto3" json:"lag_ms,omitempty"`
+	// The node that stores the partition; empty if none does, or where one process is
+	// the whole platform.
+	StoredBy      string `protobuf:"bytes,8,opt,name=stored_by,json=storedBy,proto3" json:"stored_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Partition) Reset() {
 	*x = Partition{}
-	mi := &file_esmon_status_v1_status_proto_msgTypes[2]
+	mi := &file_esmon_status_v1_status_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -233,7 +535,7 @@ func (x *Partition) String() string {
 func (*Partition) ProtoMessage() {}
 
 func (x *Partition) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_status_v1_status_proto_msgTypes[2]
+	mi := &file_esmon_status_v1_status_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -246,7 +548,7 @@ func (x *Partition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Partition.ProtoReflect.Descriptor instead.
 func (*Partition) Descriptor() ([]byte, []int) {
-	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{2}
+	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Partition) GetPartition() int32 {
@@ -298,12 +600,507 @@ func (x *Partition) GetLagMs() int64 {
 	return 0
 }
 
+func (x *Partition) GetStoredBy() string {
+	if x != nil {
+		return x.StoredBy
+	}
+	return ""
+}
+
+// DiagnoseAgentRequest names an agent.
+type DiagnoseAgentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id or the name of its host.
+	Agent         string `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiagnoseAgentRequest) Reset() {
+	*x = DiagnoseAgentRequest{}
+	mi := &file_esmon_status_v1_status_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiagnoseAgentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiagnoseAgentRequest) ProtoMessage() {}
+
+func (x *DiagnoseAgentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_esmon_status_v1_status_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiagnoseAgentRequest.ProtoReflect.Descriptor instead.
+func (*DiagnoseAgentRequest) Descriptor() ([]byte, []int) {
+	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *DiagnoseAgentRequest) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+// DiagnoseAgentResponse is how an agent's data gets on.
+type DiagnoseAgentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the agent; empty if the registry of agents does not answer.
+	Agent string `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
+	// Name of its host.
+	HostName string `protobuf:"bytes,2,opt,name=host_name,json=hostName,proto3" json:"host_name,omitempty"`
+	// Where its data is stuck, in one sentence.
+	Summary string `protobuf:"bytes,3,opt,name=summary,proto3" json:"summary,omitempty"`
+	// The hops, in the order in which data passes them: probe, spool, stream, log,
+	// storage, query.
+	Hops []*Hop `protobuf:"bytes,4,rep,name=hops,proto3" json:"hops,omitempty"`
+	// What else is worth knowing, such as that the host had another name.
+	Notes []string `protobuf:"bytes,5,rep,name=notes,proto3" json:"notes,omitempty"`
+	// When it was looked at.
+	Time *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=time,proto3" json:"time,omitempty"`
+	// When the newest sample that queries return was measured, by the server's
+	// clock; none if they return none of the last day.
+	NewestSampleTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=newest_sample_time,json=newestSampleTime,proto3" json:"newest_sample_time,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *DiagnoseAgentResponse) Reset() {
+	*x = DiagnoseAgentResponse{}
+	mi := &file_esmon_status_v1_status_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiagnoseAgentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiagnoseAgentResponse) ProtoMessage() {}
+
+func (x *DiagnoseAgentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_esmon_status_v1_status_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiagnoseAgentResponse.ProtoReflect.Descriptor instead.
+func (*DiagnoseAgentResponse) Descriptor() ([]byte, []int) {
+	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *DiagnoseAgentResponse) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+func (x *DiagnoseAgentResponse) GetHostName() string {
+	if x != nil {
+		return x.HostName
+	}
+	return ""
+}
+
+func (x *DiagnoseAgentResponse) GetSummary() string {
+	if x != nil {
+		return x.Summary
+	}
+	return ""
+}
+
+func (x *DiagnoseAgentResponse) GetHops() []*Hop {
+	if x != nil {
+		return x.Hops
+	}
+	return nil
+}
+
+func (x *DiagnoseAgentResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+func (x *DiagnoseAgentResponse) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *DiagnoseAgentResponse) GetNewestSampleTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NewestSampleTime
+	}
+	return nil
+}
+
+// DiagnosePlatformRequest asks how the platform gets on.
+type DiagnosePlatformRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many of the agents that lag most to return; 10 if 0, 1,000 at most.
+	Agents        int32 `protobuf:"varint,1,opt,name=agents,proto3" json:"agents,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiagnosePlatformRequest) Reset() {
+	*x = DiagnosePlatformRequest{}
+	mi := &file_esmon_status_v1_status_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiagnosePlatformRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiagnosePlatformRequest) ProtoMessage() {}
+
+func (x *DiagnosePlatformRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_esmon_status_v1_status_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiagnosePlatformRequest.ProtoReflect.Descriptor instead.
+func (*DiagnosePlatformRequest) Descriptor() ([]byte, []int) {
+	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *DiagnosePlatformRequest) GetAgents() int32 {
+	if x != nil {
+		return x.Agents
+	}
+	return 0
+}
+
+// DiagnosePlatformResponse is how the platform gets on.
+type DiagnosePlatformResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is stuck, in one sentence.
+	Summary string `protobuf:"bytes,1,opt,name=summary,proto3" json:"summary,omitempty"`
+	// The hops that are the platform's: stream, log, storage, query.
+	Hops []*Hop `protobuf:"bytes,2,rep,name=hops,proto3" json:"hops,omitempty"`
+	// Agents that are not revoked and had nothing acknowledged for longest; those
+	// that never had anything acknowledged first.
+	Agents []*LaggingAgent `protobuf:"bytes,3,rep,name=agents,proto3" json:"agents,omitempty"`
+	// How many agents have had nothing acknowledged for a minute or longer.
+	AgentsLate int64 `protobuf:"varint,4,opt,name=agents_late,json=agentsLate,proto3" json:"agents_late,omitempty"`
+	// How many agents were looked at: all that are not revoked, up to a bound.
+	AgentsSeen int64 `protobuf:"varint,5,opt,name=agents_seen,json=agentsSeen,proto3" json:"agents_seen,omitempty"`
+	// Processes that cannot do all of their work, or do not answer.
+	Nodes []*Node `protobuf:"bytes,6,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// What else is worth knowing.
+	Notes []string `protobuf:"bytes,7,rep,name=notes,proto3" json:"notes,omitempty"`
+	// When it was looked at.
+	Time          *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=time,proto3" json:"time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiagnosePlatformResponse) Reset() {
+	*x = DiagnosePlatformResponse{}
+	mi := &file_esmon_status_v1_status_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiagnosePlatformResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiagnosePlatformResponse) ProtoMessage() {}
+
+func (x *DiagnosePlatformResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_esmon_status_v1_status_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiagnosePlatformResponse.ProtoReflect.Descriptor instead.
+func (*DiagnosePlatformResponse) Descriptor() ([]byte, []int) {
+	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *DiagnosePlatformResponse) GetSummary() string {
+	if x != nil {
+		return x.Summary
+	}
+	return ""
+}
+
+func (x *DiagnosePlatformResponse) GetHops() []*Hop {
+	if x != nil {
+		return x.Hops
+	}
+	return nil
+}
+
+func (x *DiagnosePlatformResponse) GetAgents() []*LaggingAgent {
+	if x != nil {
+		return x.Agents
+	}
+	return nil
+}
+
+func (x *DiagnosePlatformResponse) GetAgentsLate() int64 {
+	if x != nil {
+		return x.AgentsLate
+	}
+	return 0
+}
+
+func (x *DiagnosePlatformResponse) GetAgentsSeen() int64 {
+	if x != nil {
+		return x.AgentsSeen
+	}
+	return 0
+}
+
+func (x *DiagnosePlatformResponse) GetNodes() []*Node {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *DiagnosePlatformResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
+}
+
+func (x *DiagnosePlatformResponse) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+// LaggingAgent is an agent and how long it has had nothing acknowledged.
+type LaggingAgent struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id of the agent.
+	Agent string `protobuf:"bytes,1,opt,name=agent,proto3" json:"agent,omitempty"`
+	// Name of its host.
+	HostName string `protobuf:"bytes,2,opt,name=host_name,json=hostName,proto3" json:"host_name,omitempty"`
+	// How it is: enrolled, connected, disconnected, cloned.
+	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
+	// When a batch of it was last made durable; none if never.
+	LastAckTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=last_ack_time,json=lastAckTime,proto3" json:"last_ack_time,omitempty"`
+	// How long ago that was, or its enrolment if nothing was, milliseconds.
+	LagMs         int64 `protobuf:"varint,5,opt,name=lag_ms,json=lagMs,proto3" json:"lag_ms,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LaggingAgent) Reset() {
+	*x = LaggingAgent{}
+	mi := &file_esmon_status_v1_status_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LaggingAgent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LaggingAgent) ProtoMessage() {}
+
+func (x *LaggingAgent) ProtoReflect() protoreflect.Message {
+	mi := &file_esmon_status_v1_status_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LaggingAgent.ProtoReflect.Descriptor instead.
+func (*LaggingAgent) Descriptor() ([]byte, []int) {
+	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *LaggingAgent) GetAgent() string {
+	if x != nil {
+		return x.Agent
+	}
+	return ""
+}
+
+func (x *LaggingAgent) GetHostName() string {
+	if x != nil {
+		return x.HostName
+	}
+	return ""
+}
+
+func (x *LaggingAgent) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *LaggingAgent) GetLastAckTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastAckTime
+	}
+	return nil
+}
+
+func (x *LaggingAgent) GetLagMs() int64 {
+	if x != nil {
+		return x.LagMs
+	}
+	return 0
+}
+
+// Hop is one part of the way of data, and how data passes it.
+type Hop struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name: probe, spool, stream, log, storage or query.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How data passes it.
+	State HopState `protobuf:"varint,2,opt,name=state,proto3,enum=esmon.status.v1.HopState" json:"state,omitempty"`
+	// Where that is: the node, its address, the partition of the ingest log.
+	Where string `protobuf:"bytes,3,opt,name=where,proto3" json:"where,omitempty"`
+	// Since when it is so, where that is known.
+	Since *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=since,proto3" json:"since,omitempty"`
+	// Age of the oldest that waits there, milliseconds; 0 if nothing waits or it
+	// cannot be known.
+	LagMs int64 `protobuf:"varint,5,opt,name=lag_ms,json=lagMs,proto3" json:"lag_ms,omitempty"`
+	// What is seen.
+	Message string `protobuf:"bytes,6,opt,name=message,proto3" json:"message,omitempty"`
+	// What to do; empty if nothing is to be done.
+	Advice        string `protobuf:"bytes,7,opt,name=advice,proto3" json:"advice,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Hop) Reset() {
+	*x = Hop{}
+	mi := &file_esmon_status_v1_status_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Hop) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Hop) ProtoMessage() {}
+
+func (x *Hop) ProtoReflect() protoreflect.Message {
+	mi := &file_esmon_status_v1_status_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Hop.ProtoReflect.Descriptor instead.
+func (*Hop) Descriptor() ([]byte, []int) {
+	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Hop) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Hop) GetState() HopState {
+	if x != nil {
+		return x.State
+	}
+	return HopState_HOP_STATE_UNSPECIFIED
+}
+
+func (x *Hop) GetWhere() string {
+	if x != nil {
+		return x.Where
+	}
+	return ""
+}
+
+func (x *Hop) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *Hop) GetLagMs() int64 {
+	if x != nil {
+		return x.LagMs
+	}
+	return 0
+}
+
+func (x *Hop) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *Hop) GetAdvice() string {
+	if x != nil {
+		return x.Advice
+	}
+	return ""
+}
+
 var File_esmon_status_v1_status_proto protoreflect.FileDescriptor
 
 const file_esmon_status_v1_status_proto_rawDesc = "" +
 	"\n" +
-	"\x1cesmon/status/v1/status.proto\x12\x0fesmon.status.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x12\n" +
-	"\x10GetStatusRequest\"\xad\x03\n" +
+	"\x1cesmon/status/v1/status.proto\x12\x0fesmon.status.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"(\n" +
+	"\x10GetStatusRequest\x12\x14\n" +
+	"\x05local\x18\x01 \x01(\bR\x05local\"\xd3\x04\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x129\n" +
 	"\n" +
@@ -320,7 +1117,30 @@ const file_esmon_status_v1_status_proto_rawDesc = "" +
 	"\x0eframes_refused\x18\n" +
 	" \x01(\x03R\rframesRefused\x12\x1d\n" +
 	"\n" +
-	"data_bytes\x18\v \x01(\x03R\tdataBytes\"\xe6\x01\n" +
+	"data_bytes\x18\v \x01(\x03R\tdataBytes\x12+\n" +
+	"\x05nodes\x18\f \x03(\v2\x15.esmon.status.v1.NodeR\x05nodes\x12%\n" +
+	"\x0elog_partitions\x18\r \x03(\x05R\rlogPartitions\x124\n" +
+	"\btroubles\x18\x0e \x03(\v2\x18.esmon.status.v1.TroubleR\btroubles\x12\x1a\n" +
+	"\bwarnings\x18\x0f \x03(\tR\bwarnings\"\xe1\x02\n" +
+	"\x04Node\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
+	"\atargets\x18\x02 \x03(\tR\atargets\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x18\n" +
+	"\aversion\x18\x04 \x01(\tR\aversion\x129\n" +
+	"\n" +
+	"start_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x12\x14\n" +
+	"\x05ready\x18\x06 \x01(\bR\x05ready\x12\x18\n" +
+	"\areasons\x18\a \x03(\tR\areasons\x12:\n" +
+	"\n" +
+	"partitions\x18\b \x03(\v2\x1a.esmon.status.v1.PartitionR\n" +
+	"partitions\x124\n" +
+	"\btroubles\x18\t \x03(\v2\x18.esmon.status.v1.TroubleR\btroubles\x12\x1a\n" +
+	"\bwarnings\x18\n" +
+	" \x03(\tR\bwarnings\"i\n" +
+	"\aTrouble\x12\x12\n" +
+	"\x04part\x18\x01 \x01(\tR\x04part\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x120\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\x83\x02\n" +
 	"\tPartition\x12\x1c\n" +
 	"\tpartition\x18\x01 \x01(\x05R\tpartition\x12!\n" +
 	"\ffirst_offset\x18\x02 \x01(\x03R\vfirstOffset\x12\x1f\n" +
@@ -330,9 +1150,55 @@ const file_esmon_status_v1_status_proto_rawDesc = "" +
 	"headOffset\x12)\n" +
 	"\x10committed_offset\x18\x05 \x01(\x03R\x0fcommittedOffset\x12\x14\n" +
 	"\x05bytes\x18\x06 \x01(\x03R\x05bytes\x12\x15\n" +
-	"\x06lag_ms\x18\a \x01(\x03R\x05lagMs2{\n" +
+	"\x06lag_ms\x18\a \x01(\x03R\x05lagMs\x12\x1b\n" +
+	"\tstored_by\x18\b \x01(\tR\bstoredBy\",\n" +
+	"\x14DiagnoseAgentRequest\x12\x14\n" +
+	"\x05agent\x18\x01 \x01(\tR\x05agent\"\x9e\x02\n" +
+	"\x15DiagnoseAgentResponse\x12\x14\n" +
+	"\x05agent\x18\x01 \x01(\tR\x05agent\x12\x1b\n" +
+	"\thost_name\x18\x02 \x01(\tR\bhostName\x12\x18\n" +
+	"\asummary\x18\x03 \x01(\tR\asummary\x12(\n" +
+	"\x04hops\x18\x04 \x03(\v2\x14.esmon.status.v1.HopR\x04hops\x12\x14\n" +
+	"\x05notes\x18\x05 \x03(\tR\x05notes\x12.\n" +
+	"\x04time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12H\n" +
+	"\x12newest_sample_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\x10newestSampleTime\"1\n" +
+	"\x17DiagnosePlatformRequest\x12\x16\n" +
+	"\x06agents\x18\x01 \x01(\x05R\x06agents\"\xca\x02\n" +
+	"\x18DiagnosePlatformResponse\x12\x18\n" +
+	"\asummary\x18\x01 \x01(\tR\asummary\x12(\n" +
+	"\x04hops\x18\x02 \x03(\v2\x14.esmon.status.v1.HopR\x04hops\x125\n" +
+	"\x06agents\x18\x03 \x03(\v2\x1d.esmon.status.v1.LaggingAgentR\x06agents\x12\x1f\n" +
+	"\vagents_late\x18\x04 \x01(\x03R\n" +
+	"agentsLate\x12\x1f\n" +
+	"\vagents_seen\x18\x05 \x01(\x03R\n" +
+	"agentsSeen\x12+\n" +
+	"\x05nodes\x18\x06 \x03(\v2\x15.esmon.status.v1.NodeR\x05nodes\x12\x14\n" +
+	"\x05notes\x18\a \x03(\tR\x05notes\x12.\n" +
+	"\x04time\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xae\x01\n" +
+	"\fLaggingAgent\x12\x14\n" +
+	"\x05agent\x18\x01 \x01(\tR\x05agent\x12\x1b\n" +
+	"\thost_name\x18\x02 \x01(\tR\bhostName\x12\x14\n" +
+	"\x05state\x18\x03 \x01(\tR\x05state\x12>\n" +
+	"\rlast_ack_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\vlastAckTime\x12\x15\n" +
+	"\x06lag_ms\x18\x05 \x01(\x03R\x05lagMs\"\xdb\x01\n" +
+	"\x03Hop\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12/\n" +
+	"\x05state\x18\x02 \x01(\x0e2\x19.esmon.status.v1.HopStateR\x05state\x12\x14\n" +
+	"\x05where\x18\x03 \x01(\tR\x05where\x120\n" +
+	"\x05since\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x15\n" +
+	"\x06lag_ms\x18\x05 \x01(\x03R\x05lagMs\x12\x18\n" +
+	"\amessage\x18\x06 \x01(\tR\amessage\x12\x16\n" +
+	"\x06advice\x18\a \x01(\tR\x06advice*w\n" +
+	"\bHopState\x12\x19\n" +
+	"\x15HOP_STATE_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fHOP_STATE_OK\x10\x01\x12\x12\n" +
+	"\x0eHOP_STATE_LATE\x10\x02\x12\x13\n" +
+	"\x0fHOP_STATE_STUCK\x10\x03\x12\x15\n" +
+	"\x11HOP_STATE_UNKNOWN\x10\x042\x8b\x03\n" +
 	"\rStatusService\x12j\n" +
-	"\tGetStatus\x12!.esmon.status.v1.GetStatusRequest\x1a\".esmon.status.v1.GetStatusResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/statusB\xbd\x01\n" +
+	"\tGetStatus\x12!.esmon.status.v1.GetStatusRequest\x1a\".esmon.status.v1.GetStatusResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/status\x12\x88\x01\n" +
+	"\rDiagnoseAgent\x12%.esmon.status.v1.DiagnoseAgentRequest\x1a&.esmon.status.v1.DiagnoseAgentResponse\"(\x82\xd3\xe4\x93\x02\"\x12 /api/v1/agents/{agent}/diagnosis\x12\x82\x01\n" +
+	"\x10DiagnosePlatform\x12(.esmon.status.v1.DiagnosePlatformRequest\x1a).esmon.status.v1.DiagnosePlatformResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/diagnosisB\xbd\x01\n" +
 	"\x13com.esmon.status.v1B\vStatusProtoP\x01Z;github.com/esolutions/esmon/gen/go/esmon/status/v1;statusv1\xa2\x02\x03ESX\xaa\x02\x0fEsmon.Status.V1\xca\x02\x0fEsmon\\Status\\V1\xe2\x02\x1bEsmon\\Status\\V1\\GPBMetadata\xea\x02\x11Esmon::Status::V1b\x06proto3"
 
 var (
@@ -347,23 +1213,53 @@ func file_esmon_status_v1_status_proto_rawDescGZIP() []byte {
 	return file_esmon_status_v1_status_proto_rawDescData
 }
 
-var file_esmon_status_v1_status_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_esmon_status_v1_status_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_esmon_status_v1_status_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_esmon_status_v1_status_proto_goTypes = []any{
-	(*GetStatusRequest)(nil),      // 0: esmon.status.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),     // 1: esmon.status.v1.GetStatusResponse
-	(*Partition)(nil),             // 2: esmon.status.v1.Partition
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
+	(HopState)(0),                    // 0: esmon.status.v1.HopState
+	(*GetStatusRequest)(nil),         // 1: esmon.status.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),        // 2: esmon.status.v1.GetStatusResponse
+	(*Node)(nil),                     // 3: esmon.status.v1.Node
+	(*Trouble)(nil),                  // 4: esmon.status.v1.Trouble
+	(*Partition)(nil),                // 5: esmon.status.v1.Partition
+	(*DiagnoseAgentRequest)(nil),     // 6: esmon.status.v1.DiagnoseAgentRequest
+	(*DiagnoseAgentResponse)(nil),    // 7: esmon.status.v1.DiagnoseAgentResponse
+	(*DiagnosePlatformRequest)(nil),  // 8: esmon.status.v1.DiagnosePlatformRequest
+	(*DiagnosePlatformResponse)(nil), // 9: esmon.status.v1.DiagnosePlatformResponse
+	(*LaggingAgent)(nil),             // 10: esmon.status.v1.LaggingAgent
+	(*Hop)(nil),                      // 11: esmon.status.v1.Hop
+	(*timestamppb.Timestamp)(nil),    // 12: google.protobuf.Timestamp
 }
 var file_esmon_status_v1_status_proto_depIdxs = []int32{
-	3, // 0: esmon.status.v1.GetStatusResponse.start_time:type_name -> google.protobuf.Timestamp
-	2, // 1: esmon.status.v1.GetStatusResponse.partitions:type_name -> esmon.status.v1.Partition
-	0, // 2: esmon.status.v1.StatusService.GetStatus:input_type -> esmon.status.v1.GetStatusRequest
-	1, // 3: esmon.status.v1.StatusService.GetStatus:output_type -> esmon.status.v1.GetStatusResponse
-	3, // [3:4] is the sub-list for method output_type
-	2, // [2:3] is the sub-list for method input_type
-	2, // [2:2] is the sub-list for extension type_name
-	2, // [2:2] is the sub-list for extension extendee
-	0, // [0:2] is the sub-list for field type_name
+	12, // 0: esmon.status.v1.GetStatusResponse.start_time:type_name -> google.protobuf.Timestamp
+	5,  // 1: esmon.status.v1.GetStatusResponse.partitions:type_name -> esmon.status.v1.Partition
+	3,  // 2: esmon.status.v1.GetStatusResponse.nodes:type_name -> esmon.status.v1.Node
+	4,  // 3: esmon.status.v1.GetStatusResponse.troubles:type_name -> esmon.status.v1.Trouble
+	12, // 4: esmon.status.v1.Node.start_time:type_name -> google.protobuf.Timestamp
+	5,  // 5: esmon.status.v1.Node.partitions:type_name -> esmon.status.v1.Partition
+	4,  // 6: esmon.status.v1.Node.troubles:type_name -> esmon.status.v1.Trouble
+	12, // 7: esmon.status.v1.Trouble.since:type_name -> google.protobuf.Timestamp
+	11, // 8: esmon.status.v1.DiagnoseAgentResponse.hops:type_name -> esmon.status.v1.Hop
+	12, // 9: esmon.status.v1.DiagnoseAgentResponse.time:type_name -> google.protobuf.Timestamp
+	12, // 10: esmon.status.v1.DiagnoseAgentResponse.newest_sample_time:type_name -> google.protobuf.Timestamp
+	11, // 11: esmon.status.v1.DiagnosePlatformResponse.hops:type_name -> esmon.status.v1.Hop
+	10, // 12: esmon.status.v1.DiagnosePlatformResponse.agents:type_name -> esmon.status.v1.LaggingAgent
+	3,  // 13: esmon.status.v1.DiagnosePlatformResponse.nodes:type_name -> esmon.status.v1.Node
+	12, // 14: esmon.status.v1.DiagnosePlatformResponse.time:type_name -> google.protobuf.Timestamp
+	12, // 15: esmon.status.v1.LaggingAgent.last_ack_time:type_name -> google.protobuf.Timestamp
+	0,  // 16: esmon.status.v1.Hop.state:type_name -> esmon.status.v1.HopState
+	12, // 17: esmon.status.v1.Hop.since:type_name -> google.protobuf.Timestamp
+	1,  // 18: esmon.status.v1.StatusService.GetStatus:input_type -> esmon.status.v1.GetStatusRequest
+	6,  // 19: esmon.status.v1.StatusService.DiagnoseAgent:input_type -> esmon.status.v1.DiagnoseAgentRequest
+	8,  // 20: esmon.status.v1.StatusService.DiagnosePlatform:input_type -> esmon.status.v1.DiagnosePlatformRequest
+	2,  // 21: esmon.status.v1.StatusService.GetStatus:output_type -> esmon.status.v1.GetStatusResponse
+	7,  // 22: esmon.status.v1.StatusService.DiagnoseAgent:output_type -> esmon.status.v1.DiagnoseAgentResponse
+	9,  // 23: esmon.status.v1.StatusService.DiagnosePlatform:output_type -> esmon.status.v1.DiagnosePlatformResponse
+	21, // [21:24] is the sub-list for method output_type
+	18, // [18:21] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_esmon_status_v1_status_proto_init() }
@@ -376,13 +1272,14 @@ func file_esmon_status_v1_status_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_esmon_status_v1_status_proto_rawDesc), len(file_esmon_status_v1_status_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   3,
+			NumEnums:      1,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_esmon_status_v1_status_proto_goTypes,
 		DependencyIndexes: file_esmon_status_v1_status_proto_depIdxs,
+		EnumInfos:         file_esmon_status_v1_status_proto_enumTypes,
 		MessageInfos:      file_esmon_status_v1_status_proto_msgTypes,
 	}.Build()
 	File_esmon_status_v1_status_proto = out.File

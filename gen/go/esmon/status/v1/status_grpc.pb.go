@@ -21,7 +21,9 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	StatusService_GetStatus_FullMethodName = "/esmon.status.v1.StatusService/GetStatus"
+	StatusService_GetStatus_FullMethodName        = "/esmon.status.v1.StatusService/GetStatus"
+	StatusService_DiagnoseAgent_FullMethodName    = "/esmon.status.v1.StatusService/DiagnoseAgent"
+	StatusService_DiagnosePlatform_FullMethodName = "/esmon.status.v1.StatusService/DiagnosePlatform"
 )
 
 // StatusServiceClient is the client API for StatusService service.
@@ -33,6 +35,12 @@ type StatusServiceClient interface {
 	// GetStatus returns the state of the platform's parts and how far behind
 	// each is.
 	GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*GetStatusResponse, error)
+	// DiagnoseAgent follows the data of one agent hop by hop, from its probes to
+	// the answer of a query, and says where it is stuck.
+	DiagnoseAgent(ctx context.Context, in *DiagnoseAgentRequest, opts ...grpc.CallOption) (*DiagnoseAgentResponse, error)
+	// DiagnosePlatform does so for the platform as a whole, and says which agents
+	// have had nothing acknowledged for longest.
+	DiagnosePlatform(ctx context.Context, in *DiagnosePlatformRequest, opts ...grpc.CallOption) (*DiagnosePlatformResponse, error)
 }
 
 type statusServiceClient struct {
@@ -53,6 +61,26 @@ func (c *statusServiceClient) GetStatus(ctx context.Context, in *GetStatusReques
 	return out, nil
 }
 
+func (c *statusServiceClient) DiagnoseAgent(ctx context.Context, in *DiagnoseAgentRequest, opts ...grpc.CallOption) (*DiagnoseAgentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DiagnoseAgentResponse)
+	err := c.cc.Invoke(ctx, StatusService_DiagnoseAgent_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *statusServiceClient) DiagnosePlatform(ctx context.Context, in *DiagnosePlatformRequest, opts ...grpc.CallOption) (*DiagnosePlatformResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DiagnosePlatformResponse)
+	err := c.cc.Invoke(ctx, StatusService_DiagnosePlatform_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // StatusServiceServer is the server API for StatusService service.
 // All implementations must embed UnimplementedStatusServiceServer
 // for forward compatibility.
@@ -62,6 +90,12 @@ type StatusServiceServer interface {
 	// GetStatus returns the state of the platform's parts and how far behind
 	// each is.
 	GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error)
+	// DiagnoseAgent follows the data of one agent hop by hop, from its probes to
+	// the answer of a query, and says where it is stuck.
+	DiagnoseAgent(context.Context, *DiagnoseAgentRequest) (*DiagnoseAgentResponse, error)
+	// DiagnosePlatform does so for the platform as a whole, and says which agents
+	// have had nothing acknowledged for longest.
+	DiagnosePlatform(context.Context, *DiagnosePlatformRequest) (*DiagnosePlatformResponse, error)
 	mustEmbedUnimplementedStatusServiceServer()
 }
 
@@ -74,6 +108,12 @@ type UnimplementedStatusServiceServer struct{}
 
 func (UnimplementedStatusServiceServer) GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetStatus not implemented")
+}
+func (UnimplementedStatusServiceServer) DiagnoseAgent(context.Context, *DiagnoseAgentRequest) (*DiagnoseAgentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DiagnoseAgent not implemented")
+}
+func (UnimplementedStatusServiceServer) DiagnosePlatform(context.Context, *DiagnosePlatformRequest) (*DiagnosePlatformResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DiagnosePlatform not implemented")
 }
 func (UnimplementedStatusServiceServer) mustEmbedUnimplementedStatusServiceServer() {}
 func (UnimplementedStatusServiceServer) testEmbeddedByValue()                       {}
@@ -114,6 +154,42 @@ func _StatusService_GetStatus_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _StatusService_DiagnoseAgent_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DiagnoseAgentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StatusServiceServer).DiagnoseAgent(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StatusService_DiagnoseAgent_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StatusServiceServer).DiagnoseAgent(ctx, req.(*DiagnoseAgentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _StatusService_DiagnosePlatform_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DiagnosePlatformRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(StatusServiceServer).DiagnosePlatform(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: StatusService_DiagnosePlatform_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(StatusServiceServer).DiagnosePlatform(ctx, req.(*DiagnosePlatformRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // StatusService_ServiceDesc is the grpc.ServiceDesc for StatusService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -124,6 +200,14 @@ var StatusService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetStatus",
 			Handler:    _StatusService_GetStatus_Handler,
+		},
+		{
+			MethodName: "DiagnoseAgent",
+			Handler:    _StatusService_DiagnoseAgent_Handler,
+		},
+		{
+			MethodName: "DiagnosePlatform",
+			Handler:    _StatusService_DiagnosePlatform_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

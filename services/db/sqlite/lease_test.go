@@ -1,0 +1,17 @@
+package sqlite
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/esolutions/esmon/services/db/dbtest"
+	"github.com/esolutions/esmon/services/lease"
+)
+
+func TestLeases(t *testing.T) {
+	t.Parallel()
+	dbtest.RunLeases(t, func(t *testing.T) lease.Store {
+		t.Helper()
+		return openAt(t, filepath.Join(t.TempDir(), "leases.db")).Leases()
+	})
+}

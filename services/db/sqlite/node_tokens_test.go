@@ -1,0 +1,17 @@
+package sqlite
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/esolutions/esmon/services/cluster"
+	"github.com/esolutions/esmon/services/db/dbtest"
+)
+
+func TestNodeTokens(t *testing.T) {
+	t.Parallel()
+	dbtest.RunNodeTokens(t, func(t *testing.T) cluster.TokenStore {
+		t.Helper()
+		return openAt(t, filepath.Join(t.TempDir(), "nodes.db")).NodeTokens()
+	})
+}
