@@ -1,0 +1,60 @@
+// Package amqp is the ingest log on RabbitMQ: streams over AMQP 0.9.1, one a
+// partition. It implements bus.Log for platforms of several processes. It works
+// with RabbitMQ 3.10 and later. Start reading at [Open]; package amqptest runs
+// brokers to try it on.
+//
+// # Streams
+//
+// With one partition, number 0, the stream is metrics.ingest. With more, they are
+// numbers 1, 2 and so on, and the streams metrics.ingest-0, metrics.ingest-1 and
+// so on. So when their number changes no stream changes its meaning: older ones are
+// found at the start, read to their end, and published to no more. RabbitMQ keeps
+// the last file of each; an operator deletes the streams when storage has read
+// them. Streams are made when they are not there and never deleted; one that was
+// declared otherwise is refused (topology.go).
+//
+// The log ID is random, made with the stream, and written as its first message, a
+// header without a record at the stream's offset 0. So offsets of records begin
+// with 1 and are the stream's own. Each record carries the ID, too: the header is
+// dropped with the oldest file. Where several make a stream at the same moment, the
+// header that stands first counts. Offsets grow by one, but for headers, messages
+// of strangers, and one number a file (segment), which the broker uses for itself.
+//
+// # What is promised
+//
+// A record is confirmed when a majority of the stream's replicas has it, in memory
+// at least: RabbitMQ does not sync to the disk before it confirms. Nothing
+// confirmed is lost while a majority of three replicas keeps power; one broker
+// alone loses its newest records to a power cut and everything with its disk, which
+// [Log.Warnings] says. Records are published with mandatory set, so one that finds
+// no stream is an error; one published at the very moment its stream is deleted may
+// be confirmed and be lost with the stream. That a stream was made anew is seen by
+// its ID.
+//
+// A call whose connection breaks fails, and its record may be in the stream. What
+// is under way is bounded by a window; a broker that stops where it stands is given
+// up by heartbeats and by deadlines on writes. Publishing and reading have a
+// connection each, because a broker that lacks disk or memory reads nothing more
+// from a connection that publishes. The library's automatic recovery is not used: it
+// would start readers over. Readers subscribe again by hand, from the next offset
+// they want, and compare the ID (reader.go).
+//
+// # Why it is full before the broker drops anything
+//
+// RabbitMQ drops the oldest file of a stream that has reached its limit of bytes or
+// age, read or not, and says nothing. So publishing stops before: when what storage
+// has not stored yet reaches 70 % of either limit, Publish returns bus.ErrFull, and
+// agents keep their samples. The rest of the limit is for files that are dropped
+// whole, for what several publishers send between two measurements, and for the
+// error of the estimate, which backlog.go explains. Measured is against the stored
+// position, not the one read: only what is in the database may go. While that
+// position cannot be read, the last one holds and the backlog grows against it; if
+// none is known, everything in the stream counts.
+//
+// # What a broker shows
+//
+// A reader, and a look at a stream's end (probe.go), see the replica of the broker
+// they are connected to. One that was down shows less than there is until it has
+// caught up. So what this process, or storage, knows to be there counts as there for
+// bus.catch_up_timeout, and only then as lost.
+package amqp

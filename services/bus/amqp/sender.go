@@ -1,0 +1,144 @@
+package amqp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+)
+
+// sender publishes to one stream over one channel, and tells those who wait what
+// became of their records.
+type sender struct {
+	p       *partition
+	ch      *amqp.Channel
+	writing chan struct{} // holds a token while a record is written: the broker counts records in the order they come
+
+	mu      sync.Mutex // guards what follows
+	pending map[uint64]*waiting
+	ended   error // why it can be used no more
+}
+
+// waiting is a record whose fate is not known yet.
+type waiting struct {
+	release  func()     // gives back its place in the window
+	done     chan error // gets the fate; nobody may be waiting for it any more
+	returned bool
+}
+
+func (s *sender) alive() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended == nil && !s.ch.IsClosed()
+}
+
+// send writes the record. It does not keep it.
+func (s *sender) send(ctx context.Context, record []byte, release func()) (*waiting, error) {
+	w := &waiting{release: release, done: make(chan error, 1)}
+	select {
+	case s.writing <- struct{}{}:
+		defer func() { <-s.writing }()
+	case <-ctx.Done():
+		release()
+		return nil, ctx.Err() //nolint:wrapcheck // the caller says what was attempted
+	}
+	tag := s.ch.GetNextPublishSeqNo()
+	s.mu.Lock()
+	if err := s.ended; err != nil {
+		s.mu.Unlock()
+		release()
+		return nil, err
+	}
+	s.pending[tag] = w
+	s.mu.Unlock()
+	msg := message(typeRecord, s.p.lastID(), tag, s.p.l.cfg.Now(), record)
+	// Mandatory: a record that no stream took comes back before it is confirmed.
+	if err := s.ch.PublishWithContext(ctx, "", s.p.queue, true, false, msg); err != nil {
+		err = fmt.Errorf("the connection was lost while the record was written: %w", err)
+		s.end(err)
+		return nil, err
+	}
+	return w, nil
+}
+
+// run takes the broker's answers until the channel ends. Both kinds come by
+// unbuffered channels to this one goroutine, so a return is noted before the
+// confirmation that follows it.
+func (s *sender) run(returned <-chan amqp.Return, confirmed <-chan amqp.Confirmation, closed <-chan *amqp.Error) {
+	for {
+		select {
+		case r, ok := <-returned:
+			if !ok {
+				returned = nil
+				continue
+			}
+			s.noteReturn(&r)
+		case c, ok := <-confirmed:
+			if !ok {
+				s.end(closeReason(closed))
+				return
+			}
+			s.settle(c)
+		}
+	}
+}
+
+func closeReason(closed <-chan *amqp.Error) error {
+	if err := <-closed; err != nil {
+		return fmt.Errorf("the connection was lost before the record was confirmed: %w", err)
+	}
+	return errors.New("the connection was closed before the record was confirmed")
+}
+
+func (s *sender) noteReturn(r *amqp.Return) {
+	tag, err := strconv.ParseUint(r.MessageId, 10, 64)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w := s.pending[tag]; err == nil && w != nil {
+		w.returned = true
+	}
+}
+
+func (s *sender) settle(c amqp.Confirmation) {
+	s.mu.Lock()
+	w := s.pending[c.DeliveryTag]
+	delete(s.pending, c.DeliveryTag)
+	s.mu.Unlock()
+	if w == nil {
+		return
+	}
+	var err error
+	switch {
+	case w.returned:
+		err = errReturned
+		s.end(err) // the next one looks at the stream first
+	case !c.Ack:
+		err = errNack
+	default:
+		s.p.written.Add(1)
+	}
+	w.finish(err)
+}
+
+// end fails all who wait: what became of their records is not known.
+func (s *sender) end(err error) {
+	s.mu.Lock()
+	if s.ended == nil {
+		s.ended = err
+	}
+	all := s.pending
+	s.pending = map[uint64]*waiting{}
+	s.mu.Unlock()
+	for _, w := range all {
+		w.finish(err)
+	}
+	s.p.l.tasks.run(func() { _ = s.ch.Close() })
+}
+
+func (w *waiting) finish(err error) {
+	w.release()
+	w.done <- err
+}
