@@ -22,6 +22,10 @@ type Deps struct {
 	// Prometheus answers under /prometheus/api/v1; it sees paths without that
 	// prefix.
 	Prometheus http.Handler
+	// Session returns a context whose calls belong to the session with the id. Nil
+	// where it makes no difference which process answers a call; then browsers get
+	// no cookie.
+	Session func(ctx context.Context, id string) context.Context
 	// Metrics is what /metrics shows.
 	Metrics prometheus.Gatherer
 	// Dashboard is the built page; nil if there is none.

@@ -50,7 +50,7 @@ func (g *Gateway) routes(deps Deps) (http.Handler, error) {
 	handle("/readyz", "health", onlyGet(readyz(statusv1.NewStatusServiceClient(deps.Platform))))
 	handle("/", "dashboard", dashboard(deps.Dashboard))
 	mux.Handle("/api/v1/live", onlyGet(g.live.ServeHTTP)) // neither compressed nor bounded in time
-	return secure(g.checkHost(g.checkOrigin(mux))), nil
+	return secure(g.checkHost(g.checkOrigin(withSession(deps, mux)))), nil
 }
 
 // noPrometheus answers what Prometheus' clients ask for elsewhere than where their

@@ -106,7 +106,11 @@ func (b *liveBridge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	conn.SetReadLimit(liveRead)
 	s := &socket{bridge: b, conn: conn, watches: map[uint32]*watch{}}
-	s.run(b.stopping)
+	// The socket belongs to the request's session, and ends with the bridge alone.
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	defer cancel()
+	defer context.AfterFunc(b.stopping, cancel)()
+	s.run(ctx)
 }
 
 // checkHandshake says what no WebSocket can come of. Accept would refuse it too,

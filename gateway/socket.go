@@ -2,9 +2,8 @@ package gateway
 
 import (
 	"context"
-	"errors"
-	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/coder/websocket"
@@ -30,10 +29,13 @@ type socket struct {
 type watch struct {
 	cancel context.CancelFunc
 	done   chan struct{}
+	// refused says that the platform ended it. Its client may know of that before
+	// done is closed, and ask for another in its place.
+	refused atomic.Bool
 }
 
-// ended tells whether the platform ended the watch by itself.
-func (w *watch) ended() bool {
+// gone tells whether nothing more comes from it.
+func (w *watch) gone() bool {
 	select {
 	case <-w.done:
 		return true
@@ -96,7 +98,7 @@ func (s *socket) request(ctx context.Context, req *livev1.WatchRequest) {
 		defer s.bridge.metrics.watches.Dec()
 		defer close(w.done)
 		defer cancel()
-		s.follow(watching, req)
+		s.follow(watching, req, w)
 	})
 }
 
@@ -110,30 +112,35 @@ func (s *socket) end(id uint32) {
 	}
 }
 
-// room tells whether one more watch may be made; it forgets those that ended.
+// room tells whether one more watch may be made. Those that were refused do not
+// count while their last message is on its way to the client, but for as many as
+// there may be others.
 func (s *socket) room() bool {
+	open := 0
 	for id, w := range s.watches {
-		if w.ended() {
+		switch {
+		case w.gone():
 			delete(s.watches, id)
+		case !w.refused.Load():
+			open++
 		}
 	}
-	return len(s.watches) < s.bridge.maxWatches
+	return open < s.bridge.maxWatches && len(s.watches) < 2*s.bridge.maxWatches
 }
 
 // follow passes on what the platform streams.
-func (s *socket) follow(ctx context.Context, req *livev1.WatchRequest) {
-	err := s.stream(ctx, req)
+func (s *socket) follow(ctx context.Context, req *livev1.WatchRequest, w *watch) {
+	err := s.streams(ctx, req)
 	if err == nil || ctx.Err() != nil {
 		return
 	}
-	message := "the platform ended the watch; ask again"
-	if !errors.Is(err, io.EOF) {
-		message = fault.FromGRPC(err).Message
-	}
-	s.send(ctx, &livev1.WatchResponse{Id: req.GetId(), Error: message})
+	w.refused.Store(true)
+	s.send(ctx, &livev1.WatchResponse{Id: req.GetId(), Error: fault.FromGRPC(err).Message})
 }
 
-func (s *socket) stream(ctx context.Context, req *livev1.WatchRequest) error {
+// stream passes on one stream of the platform. If it takes the place of another,
+// the client is told with the first message that samples are missing.
+func (s *socket) stream(ctx context.Context, req *livev1.WatchRequest, n *refs, again bool) error {
 	stream, err := s.bridge.platform.Watch(ctx, req)
 	if err != nil {
 		return err
@@ -144,6 +151,11 @@ func (s *socket) stream(ctx context.Context, req *livev1.WatchRequest) error {
 			return err
 		}
 		res.Id = req.GetId()
+		n.renumber(res)
+		if again {
+			res.Dropped++
+			again = false
+		}
 		if !s.send(ctx, res) {
 			return nil
 		}
