@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/esolutions/esmon/agent/collectors"
 	"github.com/esolutions/esmon/agent/config"
 	"github.com/esolutions/esmon/agent/enrol"
 	"github.com/esolutions/esmon/agent/probe"
@@ -69,6 +70,10 @@ func build(ctx context.Context, cfg config.Config, version string, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
+	dialer, err := collectors.New(collectors.Config{Proxy: cfg.Proxy, Environ: os.Environ()})
+	if err != nil {
+		return nil, err
+	}
 	s, err := spool.Open(ctx, spool.Config{
 		Path: filepath.Join(cfg.StateDir, SpoolFile), MaxBytes: cfg.SpoolMaxBytes, MaxAge: cfg.SpoolMaxAge,
 	}, time.Now, log)
@@ -76,7 +81,7 @@ func build(ctx context.Context, cfg config.Config, version string, log *slog.Log
 		return nil, err
 	}
 	p := &parts{spool: s, writer: spool.NewWriter(spool.DefaultWriterConfig(), s, log)}
-	p.uplink = uplink.New(uplinkConfig(cfg, identity.Identity(), version), s, identity, time.Now, log)
+	p.uplink = uplink.New(uplinkConfig(cfg, version), s, identity, dialer, time.Now, log)
 	self := newSelf(s, p.uplink, identity, version)
 	p.schedule, err = schedule.New(scheduleConfig(cfg, identity.Identity().AgentID), append(probes, self), p.writer, time.Now, log)
 	if err != nil {
@@ -95,14 +100,11 @@ func Probes(cfg config.Config) ([]probe.Probe, error) {
 	return slices.DeleteFunc(all, func(p probe.Probe) bool { return slices.Contains(cfg.ProbesOff, p.Name()) }), nil
 }
 
-func uplinkConfig(cfg config.Config, i *enrol.Identity, version string) uplink.Config {
+func uplinkConfig(cfg config.Config, version string) uplink.Config {
 	u := uplink.DefaultConfig()
 	u.Servers = cfg.Servers
-	if len(u.Servers) == 0 {
-		u.Servers = i.Servers
-	}
 	u.Cipher, u.Version, u.Host = mtls.Cipher(cfg.Cipher), version, HostFacts()
-	u.Window, u.BackoffMax = int(cfg.Window), cfg.ReconnectMax
+	u.Window, u.DialTimeout, u.BackoffMax = int(cfg.Window), cfg.DialTimeout, cfg.ReconnectMax
 	u.AckTimeout, u.DrainTimeout = cfg.AckTimeout, cfg.DrainTimeout
 	return u
 }

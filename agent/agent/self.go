@@ -23,14 +23,14 @@ type self struct {
 	started  time.Time
 	version  metric.Labels
 
-	agent, info, lost, gap, refused *metric.Schema
+	agent, info, lost, gap, refused, collector *metric.Schema
 }
 
 func newSelf(s *spool.Spool, u *uplink.Uplink, identity *enrol.Store, version string) *self {
 	return &self{
 		spool: s, uplink: u, identity: identity, started: time.Now(),
 		version: probe.Label("version", version),
-		agent:   agentSchema(), lost: lostSchema(), gap: gapSchema(),
+		agent:   agentSchema(), lost: lostSchema(), gap: gapSchema(), collector: collectorSchema(),
 		info:    probe.Schema(probe.Info("esmon.agent.info", "Always 1: the label says which version runs.")),
 		refused: probe.Schema(probe.Counter("esmon.agent.refused", "{refusal}", "Frames and batches that the server refused, by reason.")),
 	}
@@ -57,6 +57,7 @@ func agentSchema() *metric.Schema {
 		probe.Gauge("esmon.agent.unacked.batches", "{batch}", "Batches sent and not yet answered."),
 		probe.Counter("esmon.agent.put.off.batches", "{batch}", "Batches that the server put off."),
 		probe.Gauge("esmon.agent.connected", "", "1 if the stream to the server is open, else 0."),
+		probe.Gauge("esmon.agent.connected.since.timestamp", "s", "Since when it is so, Unix time; 0 before the first attempt."),
 		probe.Counter("esmon.agent.connects", "{connect}", "Streams that were opened."),
 		probe.Counter("esmon.agent.connect.failures", "{connect}", "Attempts and streams that failed."),
 		probe.Gauge("esmon.agent.clock.skew", "s", "The agent's clock minus the server's, as last measured."),
@@ -69,6 +70,14 @@ func lostSchema() *metric.Schema {
 	return probe.Schema(
 		probe.Counter("esmon.agent.lost.samples", "{sample}", "Samples that fell off the spool, by reason."),
 		probe.Counter("esmon.agent.lost.batches", "{batch}", "Batches that fell off the spool, by reason."),
+	)
+}
+
+func collectorSchema() *metric.Schema {
+	return probe.Schema(
+		probe.Gauge("esmon.agent.collector.connected", "", "1 if the stream is open and goes to this collector, else 0."),
+		probe.Counter("esmon.agent.collector.failures", "{failure}", "Attempts with this collector, and streams to it, that failed."),
+		probe.Gauge("esmon.agent.collector.last.failure.timestamp", "s", "When that last happened, Unix time; 0 if never."),
 	)
 }
 
@@ -91,6 +100,7 @@ func (p *self) Shapes() []probe.Shape {
 	return []probe.Shape{
 		{Schema: p.agent}, {Schema: p.info, Entity: []string{"version"}},
 		{Schema: p.lost, Entity: []string{"reason"}}, {Schema: p.gap, Entity: []string{"reason"}}, {Schema: p.refused, Entity: []string{"reason"}},
+		{Schema: p.collector, Entity: []string{"collector", "address"}},
 	}
 }
 
@@ -107,6 +117,9 @@ func (p *self) Collect(_ context.Context, e *probe.Emitter) error {
 	if g := sp.LastGap; g != nil {
 		e.Emit(p.gap, probe.Label("reason", string(g.Reason)), now, fromMS(g.From), fromMS(g.To), float64(g.Samples))
 	}
+	for _, c := range shown(up.Candidates) {
+		e.Emit(p.collector, collectorLabels(c), now, bit(c.Connected), float64(c.Failures), since1970(c.LastFailure))
+	}
 	for reason, n := range up.Refusals {
 		e.Emit(p.refused, probe.Label("reason", reason), now, float64(n))
 	}
@@ -119,19 +132,36 @@ func (p *self) values(now time.Time, sp spool.Stats, up uplink.Stats) []float64 
 	if sp.Oldest > 0 {
 		age = max(0, float64(now.UnixMilli()-sp.Oldest)/1000)
 	}
-	connected := 0.0
-	if up.Connected {
-		connected = 1
-	}
 	return []float64{
 		fromMS(p.started.UnixMilli()), cpu, rss, float64(runtime.NumGoroutine()),
 		float64(sp.Bytes), float64(sp.Batches), float64(sp.Samples), age, float64(sp.Entities), float64(sp.Totals.Corruptions),
 		float64(sp.Totals.AppendedBatches), float64(sp.Totals.AppendedSamples),
 		float64(sp.Totals.AckedBatches), float64(sp.Totals.AckedSamples),
 		float64(up.SentLive), float64(up.SentBacklog), float64(up.InFlight), float64(up.PutOff),
-		connected, float64(up.Connects), float64(up.Failures),
+		bit(up.Connected), since1970(up.Since), float64(up.Connects), float64(up.Failures),
 		fromMS(up.SkewMS), fromMS(p.identity.Identity().Expires().UnixMilli()), float64(up.Renewals),
 	}
 }
 
 func fromMS(ms int64) float64 { return float64(ms) / 1000 }
+
+func bit(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// since1970 returns the time in seconds, 0 for none.
+func since1970(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return fromMS(t.UnixMilli())
+}
+
+// collectorLabels names a collector; the address is left out where a proxy looks
+// it up.
+func collectorLabels(c uplink.Candidate) metric.Labels {
+	return metric.NewLabels(metric.Label{Name: "collector", Value: c.Name}, metric.Label{Name: "address", Value: c.Address})
+}

@@ -13,15 +13,27 @@ import (
 	"time"
 
 	"github.com/esolutions/esmon/agent/agenttest"
+	"github.com/esolutions/esmon/agent/collectors"
 	"github.com/esolutions/esmon/agent/config"
 	"github.com/esolutions/esmon/agent/enrol"
 	"github.com/esolutions/esmon/agent/probe"
 	"github.com/esolutions/esmon/agent/schedule"
 	"github.com/esolutions/esmon/agent/spool"
+	"github.com/esolutions/esmon/agent/uplink"
 	"github.com/esolutions/esmon/services/metric"
 )
 
 var update = flag.Bool("update", false, "write the table of the agent's own metrics")
+
+// direct is a dialer without a proxy.
+func direct(t *testing.T) *collectors.Dialer {
+	t.Helper()
+	d, err := collectors.New(collectors.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
 
 // parts of an enrolled agent that is not started.
 func idle(t *testing.T) (*parts, *self) {
@@ -29,7 +41,7 @@ func idle(t *testing.T) (*parts, *self) {
 	s := agenttest.New(t)
 	cfg := config.Default()
 	cfg.StateDir = t.TempDir()
-	i, err := enrol.Enrol(t.Context(), []string{s.Addr()}, s.Token, "", HostFacts())
+	i, err := enrol.Enrol(t.Context(), direct(t), []string{s.Addr()}, s.Token, "", HostFacts())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,6 +103,28 @@ func TestSelf(t *testing.T) {
 	}
 	if cpu := got["esmon_agent_cpu_time_seconds_total"]; !(cpu > 0) {
 		t.Errorf("the agent used %f seconds", cpu)
+	}
+}
+
+// The collectors that are shown are bounded, and the one in use is among them.
+func TestShownCollectors(t *testing.T) {
+	t.Parallel()
+	var list []uplink.Candidate
+	for i := range 100 {
+		list = append(list, uplink.Candidate{Name: fmt.Sprintf("c%d:1", i), Connected: i == 70})
+	}
+	got := shown(list)
+	if len(got) != shownCollectors || !got[shownCollectors-1].Connected || got[0].Name != "c0:1" || list[shownCollectors-1].Connected {
+		t.Errorf("shown are %+v", got)
+	}
+	if len(shown(list[:3])) != 3 {
+		t.Error("three are not shown as they are")
+	}
+	limits := metric.DefaultLimits()
+	for _, c := range []uplink.Candidate{{Name: "a:1"}, {Name: "a:1", Address: "10.0.0.1:1"}} {
+		if r := limits.CheckEntity(&metric.Entity{Labels: collectorLabels(c)}); r != nil {
+			t.Error(r)
+		}
 	}
 }
 

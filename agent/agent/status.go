@@ -8,11 +8,13 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/esolutions/esmon/agent/enrol"
 	"github.com/esolutions/esmon/agent/smallfile"
 	"github.com/esolutions/esmon/agent/spool"
+	"github.com/esolutions/esmon/agent/uplink"
 )
 
 // statusFile is the name of the status in the state directory.
@@ -46,6 +48,21 @@ type ServerStatus struct {
 	SkewMS    int64     `json:"clock_skew_ms"`
 	Refused   string    `json:"identity_refused,omitempty"`
 	Error     string    `json:"error,omitempty"`
+	// Collectors are those the agent may connect to, in the order in which it
+	// prefers them.
+	Collectors []CollectorStatus `json:"collectors"`
+}
+
+// CollectorStatus is a collector, and how it went with it.
+type CollectorStatus struct {
+	Name         string    `json:"name"`
+	Address      string    `json:"address,omitempty"`
+	Proxy        string    `json:"proxy,omitempty"`
+	Connected    bool      `json:"connected"`
+	Failures     int64     `json:"failures"`
+	LastFailure  time.Time `json:"last_failure"` // zero if there was none
+	Error        string    `json:"error,omitempty"`
+	AvoidedUntil time.Time `json:"avoided_until"` // zero if it is not avoided
 }
 
 // SpoolStatus is what waits in the spool.
@@ -137,7 +154,7 @@ func (w *statusWriter) status() *Status {
 		Written: time.Now(), PID: os.Getpid(), Version: w.version, AgentID: id.AgentID, Started: w.started, CertificateExpires: id.Expires(),
 		Server: ServerStatus{
 			Address: up.Server, Connected: up.Connected, Since: up.Since, LastAck: up.LastAck,
-			SkewMS: up.SkewMS, Refused: up.Blocked, Error: up.LastError,
+			SkewMS: up.SkewMS, Refused: up.Blocked, Error: up.LastError, Collectors: collectorStatus(up.Candidates),
 		},
 		Spool:    SpoolStatus{ID: sp.ID, Batches: sp.Batches, Bytes: sp.Bytes, Samples: sp.Samples, Oldest: timeOf(sp.Oldest)},
 		Refusals: up.Refusals,
@@ -150,6 +167,34 @@ func (w *statusWriter) status() *Status {
 		})
 	}
 	return s
+}
+
+// shownCollectors is how many collectors the status and the metrics show.
+const shownCollectors = 20
+
+func collectorStatus(list []uplink.Candidate) (out []CollectorStatus) {
+	for _, c := range shown(list) {
+		out = append(out, CollectorStatus{
+			Name: c.Name, Address: c.Address, Proxy: c.Proxy, Connected: c.Connected, Failures: c.Failures,
+			LastFailure: c.LastFailure, Error: c.LastError, AvoidedUntil: c.AvoidedUntil,
+		})
+	}
+	return out
+}
+
+// shown returns the collectors that are shown: the first, and that of the stream
+// if it is not among them.
+func shown(list []uplink.Candidate) []uplink.Candidate {
+	if len(list) <= shownCollectors {
+		return list
+	}
+	out := slices.Clone(list[:shownCollectors])
+	for _, c := range list[shownCollectors:] {
+		if c.Connected {
+			out[shownCollectors-1] = c
+		}
+	}
+	return out
 }
 
 // shownGaps is how many gaps the status shows.
@@ -195,6 +240,9 @@ func ReadStatus(ctx context.Context, dir string) (*Status, error) {
 	}
 	if s.Running = running(dir); !s.Running {
 		s.Server.Connected = false
+		for i := range s.Server.Collectors {
+			s.Server.Collectors[i].Connected = false
+		}
 	}
 	return s, nil
 }

@@ -7,10 +7,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"fmt"
 	"math/big"
 	"net"
 	"net/url"
+	"os"
 	"testing"
 	"time"
 
@@ -91,4 +93,27 @@ func (ca *CA) agent(id string, csr []byte, life time.Duration) ([]byte, error) {
 		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 		c.URIs = []*url.URL{mtls.AgentURI(id)}
 	}), ca.Cert, req.PublicKey, ca.key)
+}
+
+// ReadCA reads the key and the certificate of a CA, as PEM.
+func ReadCA(t testing.TB, path string) *CA {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keyBlock, rest := pem.Decode(text)
+	certBlock, _ := pem.Decode(rest)
+	if keyBlock == nil || certBlock == nil {
+		t.Fatalf("%s: there is no key with a certificate in it", path)
+	}
+	key, err := x509.ParsePKCS8PrivateKey(keyBlock.Bytes)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	cert, err := x509.ParseCertificate(certBlock.Bytes)
+	if err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return &CA{key: key.(*ecdsa.PrivateKey), Cert: cert}
 }

@@ -28,6 +28,7 @@ type Arrival struct {
 	Sequence uint64
 	Backlog  bool
 	Samples  int
+	Server   string // its address
 }
 
 func newLedger() ledger {
@@ -81,8 +82,8 @@ func (d *dictionary) series(f *ingestv1.Frame, column int) string {
 // keep takes a batch in. A number that stood for something else before is a
 // failure of the test.
 func (s *Server) keep(c *conversation, b *ingestv1.Batch) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.platform.mu.Lock()
+	defer s.platform.mu.Unlock()
 	var content strings.Builder
 	samples := 0
 	for _, f := range b.GetFrames() {
@@ -102,21 +103,21 @@ func (s *Server) keep(c *conversation, b *ingestv1.Batch) {
 		s.t.Errorf("sequence %d of spool %s was used for two different batches", b.GetSequence(), c.spool)
 	}
 	seen[b.GetSequence()] = content.String()
-	s.ledger.order = append(s.ledger.order, Arrival{b.GetSequence(), b.GetBacklog(), samples})
+	s.ledger.order = append(s.ledger.order, Arrival{b.GetSequence(), b.GetBacklog(), samples, c.addr})
 }
 
-// Samples returns what was kept, with the bits of the values.
-func (s *Server) Samples() map[Sample]uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return maps.Clone(s.ledger.samples)
+// Samples returns what the platform kept, with the bits of the values.
+func (p *platform) Samples() map[Sample]uint64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return maps.Clone(p.ledger.samples)
 }
 
-// Arrivals returns the batches in the order in which they were kept.
-func (s *Server) Arrivals() []Arrival {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]Arrival(nil), s.ledger.order...)
+// Arrivals returns the batches in the order in which the platform kept them.
+func (p *platform) Arrivals() []Arrival {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]Arrival(nil), p.ledger.order...)
 }
 
 // Samples returns the samples of a batch that carries all its definitions.

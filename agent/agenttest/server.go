@@ -1,12 +1,9 @@
 package agenttest
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"fmt"
-	"net"
 	"sync"
 	"testing"
 	"time"
@@ -15,7 +12,6 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	enrolv1 "github.com/esolutions/esmon/gen/go/esmon/enrol/v1"
@@ -45,6 +41,7 @@ type Answer struct {
 	Hold      bool              // it is neither kept nor answered
 	Lose      bool              // it is kept, but the answer never arrives
 	Drop      bool              // the stream breaks, without keeping it
+	End       error             // the stream ends with it, without keeping it
 	Delay     time.Duration     // before it is kept and answered; others go on
 	Refusal   *ingestv1.Refusal // it is put off, or refused with an acknowledgement
 	SkipAck   bool              // with a refusal: no acknowledgement beside it
@@ -54,41 +51,77 @@ type Answer struct {
 // Accept is the answer of a good server.
 var Accept = Answer{}
 
-// Server is the fake.
+// Server is the fake: one collector of a platform.
 type Server struct {
 	ingestv1.UnimplementedIngestServiceServer
 	enrolv1.UnimplementedEnrolmentServiceServer
+	*platform
 
-	CA    *CA
-	Token string // that it accepts
-	t     testing.TB
-	token mtls.Token
-	cert  *tls.Certificate
+	t    testing.TB
+	cert *tls.Certificate
+	opts []grpc.ServerOption
 
 	mu        sync.Mutex // guards what follows
 	addr      string
 	grpc      *grpc.Server
 	behaviour Behaviour
-	ledger    ledger
 	hellos    []*ingestv1.Hello
-	counter   uint64
-	enrolled  int
-	serial    string // of the certificate that opened the newest stream
-	refused   error  // of every call of an agent
+	serial    string        // of the certificate that opened the newest stream
+	refused   error         // of every call of an agent
+	leaving   chan struct{} // closed when the open streams are to end
+	leave     error         // with what
+}
+
+// platform is what the collectors of one platform share.
+type platform struct {
+	CA    *CA
+	Token string // that it accepts
+
+	mu       sync.Mutex // guards what follows
+	ledger   ledger
+	counter  uint64
+	enrolled int
 }
 
 // New starts a server on loopback that ends with the test.
-func New(t testing.TB) *Server {
+func New(t testing.TB, opts ...grpc.ServerOption) *Server {
 	t.Helper()
-	zstdgrpc.Register()
-	s := &Server{CA: NewCA(t), t: t, addr: "127.0.0.1:0", ledger: newLedger()}
+	return NewAt(t, NewCA(t), anyPort, opts...)
+}
+
+// NewAt starts a server of the CA's platform, without a history, at an address.
+func NewAt(t testing.TB, ca *CA, addr string, opts ...grpc.ServerOption) *Server {
+	t.Helper()
+	p := &platform{CA: ca, ledger: newLedger()}
 	random := make([]byte, mtls.TokenRandom)
 	if _, err := rand.Read(random); err != nil {
 		t.Fatal(err)
 	}
-	s.token = mtls.NewToken(random, mtls.Fingerprint(s.CA.Cert))
-	s.Token = s.token.String()
-	s.cert = s.CA.server(t)
+	p.Token = mtls.NewToken(random, mtls.Fingerprint(p.CA.Cert)).String()
+	return p.start(t, addr, opts)
+}
+
+// anyPort is a free port on loopback.
+const anyPort = "127.0.0.1:0"
+
+// Peer starts another collector of the same platform: what one has enrolled,
+// acknowledged or counted, the other knows.
+func (s *Server) Peer(opts ...grpc.ServerOption) *Server {
+	s.t.Helper()
+	return s.start(s.t, anyPort, opts)
+}
+
+// PeerAt is Peer at an address of its own, such as one of another loopback
+// network.
+func (s *Server) PeerAt(addr string, opts ...grpc.ServerOption) *Server {
+	s.t.Helper()
+	return s.start(s.t, addr, opts)
+}
+
+func (p *platform) start(t testing.TB, addr string, opts []grpc.ServerOption) *Server {
+	t.Helper()
+	zstdgrpc.Register()
+	s := &Server{platform: p, t: t, cert: p.CA.server(t), opts: opts, addr: addr, leaving: make(chan struct{})}
 	s.Start()
 	t.Cleanup(s.Stop)
 	return s
@@ -99,17 +132,7 @@ func (s *Server) Start() {
 	s.t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var lis net.Listener
-	var err error
-	for range 100 { // the port may take a moment to be free again
-		if lis, err = net.Listen("tcp", s.addr); err == nil {
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	if err != nil {
-		s.t.Fatalf("listen: %v", err)
-	}
+	lis := listen(s.t, s.addr)
 	roots := x509.NewCertPool()
 	roots.AddCert(s.CA.Cert)
 	config := mtls.ServerConfig(mtls.Options{
@@ -117,7 +140,7 @@ func (s *Server) Start() {
 		Roots:       func() *x509.CertPool { return roots },
 	})
 	s.addr = lis.Addr().String()
-	s.grpc = grpc.NewServer(grpc.Creds(credentials.NewTLS(config)), grpc.ForceServerCodecV2(zstdgrpc.Codec()))
+	s.grpc = grpc.NewServer(append([]grpc.ServerOption{grpc.Creds(credentials.NewTLS(config)), grpc.ForceServerCodecV2(zstdgrpc.Codec())}, s.opts...)...)
 	ingestv1.RegisterIngestServiceServer(s.grpc, s)
 	enrolv1.RegisterEnrolmentServiceServer(s.grpc, s)
 	go func(g *grpc.Server) { _ = g.Serve(lis) }(s.grpc) // ends with Stop
@@ -152,9 +175,22 @@ func (s *Server) Refuse(err error) {
 	s.refused = err
 }
 
+// Leave ends the open streams with an error, as a collector does that wants its
+// agents to go elsewhere. New ones are taken all the same.
+func (s *Server) Leave(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.leave = err
+	close(s.leaving)
+	s.leaving = make(chan struct{})
+}
+
 // Denied is a refusal for good, as the platform words it.
-func Denied(reason, message string) error {
-	st, err := status.New(codes.PermissionDenied, message).WithDetails(&errdetails.ErrorInfo{Reason: reason, Domain: "esmon"})
+func Denied(reason, message string) error { return Fault(codes.PermissionDenied, reason, message) }
+
+// Fault is an error as the platform words it.
+func Fault(code codes.Code, reason, message string) error {
+	st, err := status.New(code, message).WithDetails(&errdetails.ErrorInfo{Reason: reason, Domain: "esmon"})
 	if err != nil {
 		return status.Error(codes.Internal, err.Error())
 	}
@@ -174,68 +210,4 @@ func (s *Server) Serial() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.serial
-}
-
-// Enrol implements the enrolment service.
-func (s *Server) Enrol(_ context.Context, r *enrolv1.EnrolRequest) (*enrolv1.EnrolResponse, error) {
-	if r.GetToken() != s.Token {
-		return nil, Denied("token_unknown", "the token is not known here: make one with esmon token create")
-	}
-	s.mu.Lock()
-	s.enrolled++
-	s.counter = 0
-	id := fmt.Sprintf("agent%d", s.enrolled)
-	s.mu.Unlock()
-	der, err := s.issue(id, r.GetCsr())
-	if err != nil {
-		return nil, err
-	}
-	return &enrolv1.EnrolResponse{AgentId: id, Chain: [][]byte{der}, Roots: [][]byte{s.CA.Cert.Raw}}, nil
-}
-
-// Renew implements the enrolment service.
-func (s *Server) Renew(ctx context.Context, r *enrolv1.RenewRequest) (*enrolv1.RenewResponse, error) {
-	leaf, err := s.agent(ctx)
-	if err != nil {
-		return nil, err
-	}
-	id, _ := mtls.AgentID(leaf)
-	der, err := s.issue(id, r.GetCsr())
-	if err != nil {
-		return nil, err
-	}
-	return &enrolv1.RenewResponse{Chain: [][]byte{der}, Roots: [][]byte{s.CA.Cert.Raw}}, nil
-}
-
-func (s *Server) issue(id string, csr []byte) ([]byte, error) {
-	s.mu.Lock()
-	life := s.behaviour.CertificateLife
-	s.mu.Unlock()
-	if life == 0 {
-		life = time.Hour
-	}
-	der, err := s.CA.agent(id, csr, life)
-	if err != nil {
-		return nil, status.Error(codes.InvalidArgument, err.Error())
-	}
-	return der, nil
-}
-
-// agent returns the certificate of the caller, or the refusal that a test wants.
-func (s *Server) agent(ctx context.Context) (*x509.Certificate, error) {
-	s.mu.Lock()
-	refused := s.refused
-	s.mu.Unlock()
-	if refused != nil {
-		return nil, refused
-	}
-	p, _ := peer.FromContext(ctx)
-	info, ok := p.AuthInfo.(credentials.TLSInfo)
-	if !ok || len(info.State.PeerCertificates) == 0 {
-		return nil, status.Error(codes.Unauthenticated, "no certificate was shown")
-	}
-	if info.State.CipherSuite != tls.TLS_CHACHA20_POLY1305_SHA256 {
-		s.t.Errorf("the connection uses %s", tls.CipherSuiteName(info.State.CipherSuite))
-	}
-	return info.State.PeerCertificates[0], nil
 }

@@ -30,7 +30,7 @@ func (s *Server) Stream(stream grpc.BidiStreamingServer[ingestv1.StreamRequest, 
 	s.mu.Lock()
 	s.hellos = append(s.hellos, hello)
 	s.serial = leaf.SerialNumber.String()
-	b := s.behaviour
+	b, leaving := s.behaviour, s.leaving
 	s.mu.Unlock()
 	if b.OnHello != nil {
 		if err := b.OnHello(hello); err != nil {
@@ -40,21 +40,28 @@ func (s *Server) Stream(stream grpc.BidiStreamingServer[ingestv1.StreamRequest, 
 	if err := s.welcome(stream, hello, b); err != nil {
 		return err
 	}
-	c := &conversation{s: s, stream: stream, spool: hello.GetSpoolId(), known: newDictionary()}
-	defer c.delayed.Wait()
-	return c.run()
+	c := &conversation{s: s, stream: stream, spool: hello.GetSpoolId(), addr: s.Addr(), known: newDictionary()}
+	ended := make(chan error, 1)
+	go func() {
+		defer c.delayed.Wait()
+		ended <- c.run()
+	}()
+	select {
+	case err := <-ended:
+		c.delayed.Wait()
+		return err
+	case <-leaving:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.leave
+	}
 }
 
 func (s *Server) welcome(stream grpc.BidiStreamingServer[ingestv1.StreamRequest, ingestv1.StreamResponse], hello *ingestv1.Hello, b Behaviour) error {
-	s.mu.Lock()
-	// A copy comes back two behind what was given out.
-	if got := hello.GetConnectCounter(); got+1 < s.counter {
-		s.mu.Unlock()
-		return Denied("identity_cloned", fmt.Sprintf("the agent comes with counter %d, %d was given out", got, s.counter))
+	counter, err := s.connect(hello)
+	if err != nil {
+		return err
 	}
-	s.counter++
-	counter := s.counter
-	s.mu.Unlock()
 	w := &ingestv1.Welcome{ConnectCounter: counter, ClockMs: time.Now().UnixMilli(), Window: b.Window, MaxBatchBytes: b.MaxBatchBytes}
 	if w.Window == 0 {
 		w.Window = 64
@@ -65,12 +72,25 @@ func (s *Server) welcome(stream grpc.BidiStreamingServer[ingestv1.StreamRequest,
 	return stream.Send(&ingestv1.StreamResponse{Message: &ingestv1.StreamResponse_Welcome{Welcome: w}})
 }
 
+// connect returns the next connect counter.
+func (p *platform) connect(hello *ingestv1.Hello) (uint64, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	// A copy comes back two behind what was given out.
+	if got := hello.GetConnectCounter(); got+1 < p.counter {
+		return 0, Denied("identity_cloned", fmt.Sprintf("the agent comes with counter %d, %d was given out", got, p.counter))
+	}
+	p.counter++
+	return p.counter, nil
+}
+
 // conversation is one stream.
 type conversation struct {
 	s       *Server
 	stream  grpc.BidiStreamingServer[ingestv1.StreamRequest, ingestv1.StreamResponse]
 	spool   string
-	known   *dictionary // guarded by the server's mu: delayed answers read it
+	addr    string      // of the server
+	known   *dictionary // guarded by the platform's mu: delayed answers read it
 	delayed sync.WaitGroup
 	sending sync.Mutex // a stream takes one send at a time
 }
@@ -93,14 +113,17 @@ func (c *conversation) run() error {
 		if behaviour.OnBatch != nil {
 			answer = behaviour.OnBatch(b)
 		}
-		c.s.mu.Lock()
+		c.s.platform.mu.Lock()
 		err = c.known.learn(b)
-		c.s.mu.Unlock()
+		c.s.platform.mu.Unlock()
 		if err != nil {
 			c.s.t.Errorf("batch %d: %v", b.GetSequence(), err)
 		}
 		if answer.Drop {
 			return status.Error(codes.Unavailable, "the connection is cut")
+		}
+		if answer.End != nil {
+			return answer.End
 		}
 		if answer.Delay > 0 {
 			c.delayed.Go(func() {

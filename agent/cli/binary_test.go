@@ -178,6 +178,85 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// Two collectors behind a proxy that asks for a password: enrolment, stream and
+// fail-over, and no word of the password.
+func TestSeveralCollectorsBehindAProxy(t *testing.T) {
+	t.Parallel()
+	s := agenttest.New(t)
+	other := s.Peer()
+	proxy := agenttest.NewProxy(t)
+	proxy.User, proxy.Password = "user", "geheim"
+	proxy.Hosts = map[string]string{"a.internal:8443": s.Addr(), "b.internal:8443": other.Addr()}
+	h := &host{t: t, server: s, dir: filepath.Join(t.TempDir(), "state"), config: filepath.Join(t.TempDir(), "agent.yaml")}
+	text := "proxy: http://user:geheim@" + proxy.Addr() + "\nuplink: {reconnect_max: 1s}\nprobes:\n  intervals: {memory: 1s}\n"
+	if err := os.WriteFile(h.config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, code := call(t, "enroll", "--config", h.config, "--state-dir", h.dir, "--server", "a.internal:8443, b.internal:8443", "--token", s.Token)
+	if code != 0 {
+		t.Fatalf("enroll: %d: %s%s", code, out, errs)
+	}
+	var log bytes.Buffer
+	cmd := exec.Command(program(t), "run", "--state-dir", h.dir, "--config", h.config, "--log-level", "debug") //nolint:gosec // our own
+	cmd.Stderr = &log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	h.eventually("samples through the proxy", func() bool { return h.has("esmon_agent_collector_connected") })
+	connected := func() (st agent.Status, name string) {
+		out, errs, code := call(t, "status", "--state-dir", h.dir, "-o", "json")
+		if err := json.Unmarshal([]byte(out), &st); err != nil || code != 0 {
+			t.Fatalf("status: %v: %d %s", err, code, errs)
+		}
+		for _, c := range st.Server.Collectors {
+			if c.Connected {
+				name = c.Name
+			}
+		}
+		return st, name
+	}
+	var first string
+	h.eventually("the status says where", func() bool { _, first = connected(); return first != "" })
+	dead := map[string]*agenttest.Server{"a.internal:8443": s, "b.internal:8443": other}[first]
+	dead.Stop()
+	h.eventually("the status shows the other, and why", func() bool {
+		st, now := connected()
+		return now != "" && now != first && st.Server.Collectors[0].LastFailure != st.Server.Collectors[1].LastFailure
+	})
+	out, _, _ = call(t, "status", "--state-dir", h.dir)
+	for _, want := range []string{"a.internal:8443 through http://" + proxy.Addr(), "b.internal:8443 through http://", "connected", "avoided for", "failed 1 times"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the status does not say %q:\n%s", want, out)
+		}
+	}
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("SIGINT: %v, want exit 0", err)
+	}
+	state, err := os.ReadFile(filepath.Join(h.dir, "status.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all := log.String() + out + string(state); strings.Contains(all, "geheim") {
+		t.Error("the password is shown")
+	}
+}
+
+// A proxy of the environment, which most programs on a host use.
+func TestProxyOfTheEnvironment(t *testing.T) {
+	t.Parallel()
+	s, proxy := agenttest.New(t), agenttest.NewProxy(t)
+	proxy.Hosts = map[string]string{"a.internal:8443": s.Addr()}
+	cmd := exec.Command(program(t), "enroll", "--state-dir", t.TempDir(), "--server", "a.internal:8443") //nolint:gosec // our own
+	cmd.Env = append(os.Environ(), "HTTPS_PROXY=http://"+proxy.Addr(), "NO_PROXY=b.internal", "ESMON_TOKEN="+s.Token)
+	if out, err := cmd.CombinedOutput(); err != nil || proxy.Bytes() == 0 {
+		t.Errorf("enroll: %v, %d bytes through the proxy: %s", err, proxy.Bytes(), out)
+	}
+}
+
 // spooled returns every sample that a killed agent left in its spool.
 func (h *host) spooled() map[agenttest.Sample]uint64 {
 	h.t.Helper()

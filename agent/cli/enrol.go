@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/esolutions/esmon/agent/agent"
+	"github.com/esolutions/esmon/agent/collectors"
 	"github.com/esolutions/esmon/agent/enrol"
 	"github.com/esolutions/esmon/services/mtls"
 )
@@ -34,10 +35,13 @@ users of this host cannot see it.`,
 			return o.enrol(cmd, token)
 		},
 	}
-	cmd.Flags().StringArrayVar(&o.servers, "server", nil, "address of the server, host:port; may be repeated")
+	cmd.Flags().StringArrayVar(&o.servers, "server", nil, serverHelp)
 	cmd.Flags().StringVar(&token, "token", "", "enrolment token")
 	return cmd
 }
+
+// serverHelp is the help of --server.
+const serverHelp = "addresses of the collectors, host:port, separated by commas; may be repeated"
 
 func lookup(environ []string, name string) string {
 	for _, kv := range environ {
@@ -67,7 +71,11 @@ func (o *options) enrol(cmd *cobra.Command, token string) error {
 	if err := writable(cfg.StateDir); err != nil {
 		return err
 	}
-	i, err := enrol.Enrol(cmd.Context(), cfg.Servers, token, mtls.Cipher(cfg.Cipher), agent.HostFacts())
+	dialer, err := collectors.New(collectors.Config{Proxy: cfg.Proxy, Environ: o.program.Environ})
+	if err != nil {
+		return err
+	}
+	i, err := enrol.Enrol(cmd.Context(), dialer, cfg.Servers, token, mtls.Cipher(cfg.Cipher), agent.HostFacts())
 	if err != nil {
 		return err
 	}

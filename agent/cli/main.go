@@ -179,7 +179,7 @@ func runCommand(o *options, started func()) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&check, "check-config", false, "check the configuration, say every mistake and exit")
-	cmd.Flags().StringArrayVar(&o.servers, "server", nil, "address of the server, host:port; may be repeated")
+	cmd.Flags().StringArrayVar(&o.servers, "server", nil, serverHelp)
 	return cmd
 }
 

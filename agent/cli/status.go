@@ -40,6 +40,9 @@ func printStatus(w io.Writer, s *agent.Status, now time.Time) error {
 	t := &table{}
 	t.row("agent", agentLine(s, now))
 	t.row("server", serverLine(s, now))
+	for _, c := range s.Server.Collectors {
+		t.row("collector", collectorLine(c, now))
+	}
 	t.row("last ack", ago(s.Server.LastAck, now))
 	t.row("clock skew", (time.Duration(s.Server.SkewMS) * time.Millisecond).String())
 	t.row("certificate", "until "+stamp(s.CertificateExpires))
@@ -90,6 +93,27 @@ func serverLine(s *agent.Status, now time.Time) string {
 		return fmt.Sprintf("not connected, %s: %s", ago(s.Server.Since, now), s.Server.Error)
 	}
 	return "not connected"
+}
+
+func collectorLine(c agent.CollectorStatus, now time.Time) string {
+	line := c.Name
+	if c.Address != "" && c.Address != c.Name {
+		line += " at " + c.Address
+	}
+	if c.Proxy != "" {
+		line += " through " + c.Proxy
+	}
+	switch {
+	case c.Connected:
+		line += ": connected"
+	case c.AvoidedUntil.After(now):
+		line += ": avoided for " + c.AvoidedUntil.Sub(now).Round(time.Second).String()
+	}
+	if !c.LastFailure.IsZero() {
+		text, _, _ := strings.Cut(c.Error, "\n")
+		line += fmt.Sprintf("; failed %d times, last %s: %s", c.Failures, ago(c.LastFailure, now), text)
+	}
+	return line
 }
 
 func spoolLine(s *agent.Status, now time.Time) string {

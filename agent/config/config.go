@@ -3,15 +3,14 @@ package config
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
+	"github.com/esolutions/esmon/agent/collectors"
 	"github.com/esolutions/esmon/agent/probe/builtin"
 	"github.com/esolutions/esmon/agent/schedule"
 	"github.com/esolutions/esmon/agent/spool"
@@ -23,6 +22,7 @@ import (
 type Config struct {
 	StateDir  string
 	Servers   []string
+	Proxy     collectors.ProxySetting
 	Cipher    string
 	LogLevel  string
 	LogFormat string
@@ -31,6 +31,7 @@ type Config struct {
 	SpoolMaxAge   time.Duration
 
 	Window       int64
+	DialTimeout  time.Duration
 	ReconnectMax time.Duration
 	AckTimeout   time.Duration
 	DrainTimeout time.Duration
@@ -47,7 +48,7 @@ func Default() Config {
 	return Config{
 		StateDir: DefaultStateDir(), Cipher: string(mtls.ChaCha20), LogLevel: "info", LogFormat: "text",
 		SpoolMaxBytes: sp.MaxBytes, SpoolMaxAge: sp.MaxAge,
-		Window: int64(up.Window), ReconnectMax: up.BackoffMax, AckTimeout: up.AckTimeout, DrainTimeout: up.DrainTimeout,
+		Window: int64(up.Window), DialTimeout: up.DialTimeout, ReconnectMax: up.BackoffMax, AckTimeout: up.AckTimeout, DrainTimeout: up.DrainTimeout,
 		ProbeTimeout: schedule.DefaultConfig().Timeout, Probes: builtin.DefaultConfig(),
 	}
 }
@@ -99,20 +100,29 @@ func (c *Config) validate() (faults []fault) {
 	}
 	check(c.StateDir != "", "state_dir", "it is empty; name a directory that only the agent can read")
 	check(!strings.ContainsRune(c.StateDir, '?'), "state_dir", "%q contains a question mark; choose another directory", c.StateDir)
-	for _, s := range c.Servers {
-		check(validAddress(s), "servers", "%q is no address; write host:port, such as monitor.example.com:8443", s)
-	}
+	faults = append(faults, c.validateServers()...)
 	check(c.Cipher != "" && mtls.Cipher(c.Cipher).Valid(), "tls.cipher", "%q is unknown; use %s or %s", c.Cipher, mtls.ChaCha20, mtls.System)
 	check(slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel), "log.level", "%q is unknown; use debug, info, warn or error", c.LogLevel)
 	check(slices.Contains([]string{"text", "json"}, c.LogFormat), "log.format", "%q is unknown; use text or json", c.LogFormat)
 	check(c.SpoolMaxBytes >= 1<<20, "spool.max_bytes", "%d is too small; at least 1MiB", c.SpoolMaxBytes)
 	check(c.SpoolMaxAge >= time.Minute, "spool.max_age", "%s is too short; at least 1m", c.SpoolMaxAge)
 	check(c.Window >= 1 && c.Window <= 10_000, "uplink.window", "%d is out of range; from 1 to 10000", c.Window)
+	check(c.DialTimeout >= time.Second && c.DialTimeout <= time.Minute, "uplink.dial_timeout", "%s is out of range; from 1s to 1m", c.DialTimeout)
 	check(c.ReconnectMax >= time.Second, "uplink.reconnect_max", "%s is too short; at least 1s, so that a fleet does not storm its server", c.ReconnectMax)
 	check(c.AckTimeout >= 5*time.Second, "uplink.ack_timeout", "%s is too short; at least 5s", c.AckTimeout)
 	check(c.DrainTimeout >= 0, "uplink.drain_timeout", "%s is negative", c.DrainTimeout)
 	check(c.ProbeTimeout > 0, "probes.timeout", "%s is no time to wait; some seconds are right", c.ProbeTimeout)
 	return append(faults, c.validateProbes()...)
+}
+
+func (c *Config) validateServers() (faults []fault) {
+	if _, err := collectors.ParseAddresses(c.Servers); err != nil {
+		faults = append(faults, fault{"servers", err.Error()})
+	}
+	if err := c.Proxy.Validate(); err != nil {
+		faults = append(faults, fault{"proxy", err.Error()})
+	}
+	return faults
 }
 
 func (c *Config) validateProbes() (faults []fault) {
@@ -137,16 +147,6 @@ func (c *Config) validateProbes() (faults []fault) {
 		faults = append(faults, fault{"probes." + key, message})
 	}
 	return faults
-}
-
-// validAddress tells whether the text is host:port.
-func validAddress(s string) bool {
-	host, port, err := net.SplitHostPort(s)
-	if err != nil || host == "" {
-		return false
-	}
-	n, err := strconv.ParseUint(port, 10, 16)
-	return err == nil && n > 0
 }
 
 // split takes joined errors apart.

@@ -100,7 +100,7 @@ func TestMistakes(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, text, want string }{
 		{"unknown setting", "spool:\n  max_byte: 1\n", "2: spool.max_byte: there is no such setting; here are: max_bytes, max_age"},
-		{"unknown section", "\nspol:\n  max_bytes: 1\n", "2: spol: there is no such setting; here are: state_dir, servers, tls, log, spool, uplink, probes"},
+		{"unknown section", "\nspol:\n  max_bytes: 1\n", "2: spol: there is no such setting; here are: state_dir, server, servers, proxy, tls, log, spool, uplink, probes"},
 		{"no section", "spool: 5\n", "1: spool: settings are expected here, as `name: value`"},
 		{"no size", "spool:\n  max_bytes: much\n", "2: spool.max_bytes: \"much\" is no size"},
 		{"negative size", "spool:\n  max_bytes: -5\n", "2: spool.max_bytes: \"-5\" is no size"},
@@ -111,7 +111,13 @@ func TestMistakes(t *testing.T) {
 		{"out of range", "uplink:\n  window: 0\n", "2: uplink.window: 0 is out of range"},
 		{"missing value", "uplink:\n  window:\n", "2: uplink.window: the value is missing"},
 		{"list for a value", "state_dir: [a, b]\n", "1: state_dir: one value is expected"},
-		{"value for a list", "servers: a:1\n", "1: servers: a list is expected"},
+		{"section for a list", "servers: {a: 1}\n", "1: servers: a list is expected"},
+		{"both keys", "server: a:1\nservers: [b:1]\n", "2: servers: it stands beside server, which means the same"},
+		{"address of server", "log: {level: info}\nserver: a\n", "2: server: \"a\" is no address; write host:port"},
+		{"twice", "servers: [a:1, b:1, a:1]\n", "1: servers: \"a:1\" stands twice"},
+		{"SRV with a port", "servers: [srv:_esmon._tcp.example.com:8443]\n", "1: servers: \"srv:_esmon._tcp.example.com:8443\" is no name of SRV records"},
+		{"too many", "servers: " + strings.Repeat("a:1,", 101) + "\n", "1: servers: 101 addresses are too many"},
+		{"dial timeout", "uplink: {dial_timeout: 0s}\n", "1: uplink.dial_timeout: 0s is out of range"},
 		{"section in a list", "servers:\n  - {a: 1}\n", "1: servers: entry 1: a plain value is expected"},
 		{"no address", "servers: [a]\n", "1: servers: \"a\" is no address; write host:port"},
 		{"no port", "servers: [\"a:99999\"]\n", "1: servers: \"a:99999\" is no address"},
@@ -141,6 +147,46 @@ func TestMistakes(t *testing.T) {
 				t.Errorf("got  %s\nwant …%s", err, c.want)
 			}
 		})
+	}
+}
+
+func TestServers(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string][]string{
+		"server: a.example:8443":                       {"a.example:8443"},
+		"servers: a.example:8443":                      {"a.example:8443"},
+		"servers: a:1, b:2 ,[::1]:3":                   {"a:1", "b:2", "[::1]:3"},
+		"servers:\n  - a:1\n  - srv:_esmon._tcp.b.c\n": {"a:1", "srv:_esmon._tcp.b.c"},
+	} {
+		c, err := config.Load(config.Source{File: file(t, text)})
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		if !slices.Equal(c.Servers, want) {
+			t.Errorf("%s: got %q", text, c.Servers)
+		}
+	}
+	c, err := config.Load(config.Source{File: file(t, "server: file:1"), Environ: []string{"ESMON_AGENT_SERVERS=env:1,env:2"}})
+	if err != nil || !slices.Equal(c.Servers, []string{"env:1", "env:2"}) {
+		t.Errorf("the environment does not win over the file: %q, %v", c.Servers, err)
+	}
+}
+
+// Whatever is wrong with it, the setting of the proxy is never shown.
+func TestProxyIsNotShown(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{
+		"http://user:geheim@proxy:3128", "https://user:geheim@[::1]:443", "socks5://user:geheim@proxy", "user:geheim@proxy:3128",
+		"http://user:geheim%zz@proxy", "http://user:geheim@proxy/path", "http://user:geheim@:3128",
+	} {
+		c, err := config.Load(config.Source{File: file(t, "proxy: \""+value+"\"\n")})
+		if text := fmt.Sprintf("%v %+v %#v", err, c, c); strings.Contains(text, "geheim") {
+			t.Errorf("%s is shown in %s", value, text)
+		}
+		good := strings.HasPrefix(value, "http") && !strings.ContainsAny(value, "%") && !strings.Contains(value, "/path") && !strings.Contains(value, "@:")
+		if good != (err == nil) {
+			t.Errorf("%s: error is %v", value, err)
+		}
 	}
 }
 

@@ -134,13 +134,20 @@ func (l *loader) set(s Setting, r raw, err error, at Problem) {
 		l.problem(at, "%v", err)
 		return
 	}
-	l.places[s.Key] = at
+	key := s.Key
+	if key == serverKey {
+		key = "servers"
+	}
+	if before, ok := l.places[key]; ok && before.Source == at.Source && before.Key != at.Key {
+		l.problem(at, "it stands beside %s, which means the same; leave one out", before.Key)
+	}
+	l.places[key] = at
 }
 
 // invalid notes a value that makes no sense, at the place where it was set.
 func (l *loader) invalid(f fault) {
 	at := l.places[f.key]
-	at.Key = f.key
+	at.Key = cmp.Or(at.Key, f.key)
 	l.problem(at, "%s", f.message)
 }
 

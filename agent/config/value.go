@@ -185,8 +185,14 @@ func (list) inText(s string) (raw, error) {
 func (v list) show() string { return strings.Join(*v.to, ",") }
 
 func (v list) set(r raw) error {
+	if r.pairs != nil {
+		return errors.New("a list is expected: [a, b], lines that start with `- `, or one text with commas")
+	}
 	if r.list == nil {
-		return errors.New("a list is expected: [a, b] or lines that start with `- `")
+		var err error
+		if r, err = v.inText(r.text); err != nil {
+			return err
+		}
 	}
 	*v.to = r.list
 	return nil

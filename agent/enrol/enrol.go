@@ -7,11 +7,12 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	enrolv1 "github.com/esolutions/esmon/gen/go/esmon/enrol/v1"
 
+	"github.com/esolutions/esmon/agent/collectors"
 	"github.com/esolutions/esmon/services/mtls"
 )
 
@@ -23,30 +24,59 @@ type Facts struct {
 // timeout is how long enrolment or renewal may take.
 const timeout = 30 * time.Second
 
-// Enrol trades the token for an identity, at the first of the servers that
-// answers. Nothing is sent before the server has proved that it belongs to the
-// CA that the token names.
-func Enrol(ctx context.Context, servers []string, tokenText string, cipher mtls.Cipher, host Facts) (*Identity, error) {
+// dialTimeout is how long one collector may take to be connected to.
+const dialTimeout = 10 * time.Second
+
+// Enrol trades the token for an identity, at the first collector that answers; a
+// refusal of the token counts as an answer, collectors of one platform know the
+// same tokens. Nothing is sent before the collector has proved that it belongs to
+// the CA that the token names. The addresses are kept in the identity.
+func Enrol(ctx context.Context, dialer *collectors.Dialer, servers []string, tokenText string, cipher mtls.Cipher, host Facts) (*Identity, error) {
 	token, err := mtls.ParseToken(tokenText)
 	if err != nil {
 		return nil, err
 	}
+	addresses, err := collectors.ParseAddresses(servers)
+	if err != nil {
+		return nil, fmt.Errorf("the server's address: %w", err)
+	}
+	candidates, lookups := dialer.Candidates(ctx, addresses)
 	var errs []error
-	for _, server := range servers {
-		i, err := enrolAt(ctx, server, servers, token, cipher, host)
+	for _, e := range lookups {
+		errs = append(errs, e)
+	}
+	for _, c := range candidates {
+		i, err := enrolAt(ctx, dialer, c, servers, token, cipher, host)
 		if err == nil {
 			return i, nil
 		}
-		errs = append(errs, fmt.Errorf("enrol at %s: %w", server, err))
+		err = fmt.Errorf("enrol at %s: %w", c, err)
+		if decided(err) || ctx.Err() != nil {
+			return nil, err
+		}
+		errs = append(errs, err)
 	}
 	return nil, errors.Join(errs...)
 }
 
-func enrolAt(ctx context.Context, server string, servers []string, token mtls.Token, cipher mtls.Cipher, host Facts) (*Identity, error) {
+// decided tells whether a server of the platform has refused the enrolment for a
+// reason of its own: every other would say the same.
+func decided(err error) bool {
+	var call *CallError
+	if !errors.As(err, &call) {
+		return false
+	}
+	switch call.Status.Code() {
+	case codes.PermissionDenied, codes.Unauthenticated, codes.NotFound, codes.InvalidArgument, codes.AlreadyExists:
+		return len(call.Status.Details()) > 0
+	}
+	return false
+}
+
+func enrolAt(ctx context.Context, dialer *collectors.Dialer, c collectors.Candidate, servers []string, token mtls.Token, cipher mtls.Cipher, host Facts) (*Identity, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	creds := credentials.NewTLS(mtls.PinnedClientConfig(token.Fingerprint, mtls.Options{Cipher: cipher}))
-	conn, err := grpc.NewClient("passthrough:///"+server, grpc.WithTransportCredentials(creds))
+	conn, err := dialer.Connect(c, mtls.PinnedClientConfig(token.Fingerprint, mtls.Options{Cipher: cipher}), dialTimeout)
 	if err != nil {
 		return nil, err
 	}
@@ -60,13 +90,13 @@ func enrolAt(ctx context.Context, server string, servers []string, token mtls.To
 		HostName: host.HostName, HostId: host.HostID, OsType: host.OSType, Arch: host.Arch,
 	})
 	if err != nil {
-		return nil, Explain(err)
+		return nil, Explain(conn.Cause(err))
 	}
 	return newIdentity(key, resp.GetChain(), resp.GetRoots(), servers)
 }
 
 // Renew gets a new certificate for a new key over a connection that shows the
-// current one.
+// current one. The error is what the call ended with: Explain says what it means.
 func Renew(ctx context.Context, conn grpc.ClientConnInterface, old *Identity) (*Identity, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -76,7 +106,7 @@ func Renew(ctx context.Context, conn grpc.ClientConnInterface, old *Identity) (*
 	}
 	resp, err := enrolv1.NewEnrolmentServiceClient(conn).Renew(ctx, &enrolv1.RenewRequest{Csr: csr})
 	if err != nil {
-		return nil, Explain(err)
+		return nil, err
 	}
 	i, err := newIdentity(key, resp.GetChain(), resp.GetRoots(), old.Servers)
 	if err != nil {

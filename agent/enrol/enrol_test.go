@@ -5,19 +5,31 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/esolutions/esmon/agent/agenttest"
+	"github.com/esolutions/esmon/agent/collectors"
 	"github.com/esolutions/esmon/agent/enrol"
 )
+
+// direct is a dialer without a proxy.
+func direct(t *testing.T) *collectors.Dialer {
+	t.Helper()
+	d, err := collectors.New(collectors.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
 
 func TestEnrolAndKeep(t *testing.T) {
 	t.Parallel()
 	s := agenttest.New(t)
 	dir := filepath.Join(t.TempDir(), "state")
-	i, err := enrol.Enrol(t.Context(), []string{"127.0.0.1:1", s.Addr()}, " "+s.Token+"\n", "", enrol.Facts{HostName: "h"})
+	i, err := enrol.Enrol(t.Context(), direct(t), []string{"127.0.0.1:1", s.Addr()}, " "+s.Token+"\n", "", enrol.Facts{HostName: "h"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,7 +74,7 @@ func TestRefusedEnrolment(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			_, err := enrol.Enrol(t.Context(), []string{c.server}, c.token, "", enrol.Facts{})
+			_, err := enrol.Enrol(t.Context(), direct(t), []string{c.server}, c.token, "", enrol.Facts{})
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error is %v, want …%s…", err, c.want)
 			}
@@ -70,6 +82,49 @@ func TestRefusedEnrolment(t *testing.T) {
 				t.Error("the error shows the secret")
 			}
 		})
+	}
+}
+
+// The first collectors of the list are in trouble; what was given is kept.
+func TestEnrolAtTheNext(t *testing.T) {
+	t.Parallel()
+	s, foreign := agenttest.New(t), agenttest.New(t)
+	servers := []string{"gone.invalid:8443", agenttest.Resetter(t, "127.0.0.1:0").Addr(), agenttest.NoTLS(t, "127.0.0.1:0").Addr(), foreign.Addr(), s.Addr(), "[::1]:1"}
+	i, err := enrol.Enrol(t.Context(), direct(t), servers, s.Token, "", enrol.Facts{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(i.Servers, servers) {
+		t.Errorf("kept are %q", i.Servers)
+	}
+}
+
+// A token that one collector refuses is not shown to the others.
+func TestRefusedTokenIsNotTriedOn(t *testing.T) {
+	t.Parallel()
+	s := agenttest.New(t)
+	other := s.Peer()
+	parts := strings.Split(s.Token, ".")
+	unknown := strings.Join([]string{parts[0], parts[1], strings.Repeat("a", len(parts[2])), parts[3]}, ".")
+	_, err := enrol.Enrol(t.Context(), direct(t), []string{s.Addr(), other.Addr()}, unknown, "", enrol.Facts{})
+	if err == nil || strings.Count(err.Error(), "the token is not known here") != 1 || strings.Contains(err.Error(), other.Addr()) {
+		t.Errorf("error is %v", err)
+	}
+}
+
+func TestAllCollectorsFail(t *testing.T) {
+	t.Parallel()
+	s := agenttest.New(t)
+	s.Stop()
+	reset := agenttest.Resetter(t, "127.0.0.1:0")
+	_, err := enrol.Enrol(t.Context(), direct(t), []string{"gone.invalid:1", s.Addr(), reset.Addr()}, s.Token, "", enrol.Facts{})
+	for _, want := range []string{"look up gone.invalid:1", "enrol at " + s.Addr() + ": dial tcp", "enrol at " + reset.Addr()} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error is %v, want …%s…", err, want)
+		}
+	}
+	if _, err := enrol.Enrol(t.Context(), direct(t), []string{"nonsense"}, s.Token, "", enrol.Facts{}); err == nil || !strings.Contains(err.Error(), "write host:port") {
+		t.Errorf("error is %v", err)
 	}
 }
 
@@ -96,7 +151,7 @@ func TestCounter(t *testing.T) {
 	s := agenttest.New(t)
 	dir := t.TempDir()
 	enrolTo := func() *enrol.Identity {
-		i, err := enrol.Enrol(t.Context(), []string{s.Addr()}, s.Token, "", enrol.Facts{})
+		i, err := enrol.Enrol(t.Context(), direct(t), []string{s.Addr()}, s.Token, "", enrol.Facts{})
 		if err != nil {
 			t.Fatal(err)
 		}

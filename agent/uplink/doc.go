@@ -7,11 +7,15 @@
 // own, so that catching up delays nothing. A batch that the server puts off goes
 // again when the server said.
 //
-// [Uplink.Run] keeps a stream open: attempts are spread by full jitter, servers
-// are tried in turn, the certificate is renewed and exchanged on the way. An
-// identity that the server refuses for good stops the streaming, not the
-// measuring.
+// [Uplink.Run] keeps a stream open to one of the collectors. Each agent prefers
+// them in an order of its own; one that fails is followed by the next at once and
+// avoided for a while; once all have failed, rounds are spread by full jitter. A
+// collector that wants the agent to go is obeyed at once. The certificate is
+// renewed and exchanged on the way. An identity that is refused for good stops the
+// streaming, not the measuring.
 //
-// Start reading at [Uplink.Run]; session.go is one stream, window.go decides
-// which batch goes next.
+// Start reading at [Uplink.Run]; choice.go decides which collector is next and
+// when, roster.go remembers how it went with each, verdict.go says what an error
+// means for that. session.go is one stream, sending.go and answers.go its two
+// directions, window.go decides which batch goes next.
 package uplink

@@ -15,7 +15,7 @@ import (
 func TestRenewal(t *testing.T) {
 	t.Parallel()
 	s := agenttest.New(t)
-	s.Behave(agenttest.Behaviour{CertificateLife: 4 * time.Second})
+	s.Behave(agenttest.Behaviour{CertificateLife: 6 * time.Second})
 	r := enrolRig(t, s, t.TempDir(), nil)
 	first := r.store.Identity()
 	s.Behave(agenttest.Behaviour{})
@@ -48,10 +48,10 @@ func TestRenewal(t *testing.T) {
 func TestRenewalGivesWayToANewIdentity(t *testing.T) {
 	t.Parallel()
 	s := agenttest.New(t)
-	s.Behave(agenttest.Behaviour{CertificateLife: 4 * time.Second})
+	s.Behave(agenttest.Behaviour{CertificateLife: 6 * time.Second})
 	r := enrolRig(t, s, t.TempDir(), nil)
 	s.Behave(agenttest.Behaviour{})
-	i, err := enrol.Enrol(t.Context(), []string{s.Addr()}, s.Token, "", enrol.Facts{})
+	i, err := enrol.Enrol(t.Context(), direct(t), []string{s.Addr()}, s.Token, "", enrol.Facts{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +125,7 @@ func TestClone(t *testing.T) {
 	}
 
 	// Enrolled anew by another process, it goes on by itself.
-	i, err := enrol.Enrol(t.Context(), []string{c.server.Addr()}, c.server.Token, "", enrol.Facts{})
+	i, err := enrol.Enrol(t.Context(), direct(t), []string{c.server.Addr()}, c.server.Token, "", enrol.Facts{})
 	if err != nil {
 		t.Fatal(err)
 	}

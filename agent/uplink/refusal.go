@@ -5,42 +5,11 @@ import (
 	"errors"
 	"time"
 
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
-
 	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
-
-	"github.com/esolutions/esmon/services/mtls"
 )
-
-// forGood is a refusal that trying again does not change: somebody must act.
-type forGood struct{ reason, message string }
 
 // advice is what to do, as the server cannot always say it.
 const advice = "the agent goes on measuring and keeps everything in its spool; enrol it anew: esmon token create on the server, esmon-agent enroll --server ADDRESS --token TOKEN here; a running agent takes the new identity by itself"
-
-// refusedForGood tells whether the error means that this identity is accepted no
-// more.
-func refusedForGood(err error) *forGood {
-	if r, ok := errors.AsType[*mtls.Refusal](err); ok {
-		switch r.Reason {
-		case mtls.ReasonExpired, mtls.ReasonRejected, mtls.ReasonUnknownCA, mtls.ReasonRevoked, mtls.ReasonIdentity:
-			return &forGood{r.Reason, r.Message}
-		}
-		return nil
-	}
-	s, ok := status.FromError(err)
-	if !ok || s.Code() != codes.PermissionDenied && s.Code() != codes.Unauthenticated && s.Code() != codes.NotFound {
-		return nil
-	}
-	for _, d := range s.Details() {
-		if info, ok := d.(*errdetails.ErrorInfo); ok {
-			return &forGood{info.GetReason(), s.Message()}
-		}
-	}
-	return nil
-}
 
 // failureLogEvery is how often a row of failures is logged.
 const failureLogEvery = 5 * time.Minute
@@ -48,9 +17,6 @@ const failureLogEvery = 5 * time.Minute
 // logFailure says why there is no stream: when the reason changes, and now and
 // then.
 func (u *Uplink) logFailure(ctx context.Context, server string, err error, refusal *forGood, wait time.Duration) {
-	if err == nil {
-		return
-	}
 	text := server + ": " + err.Error()
 	if refusal != nil {
 		text = refusal.reason
@@ -64,6 +30,19 @@ func (u *Uplink) logFailure(ctx context.Context, server string, err error, refus
 		return
 	}
 	u.log.WarnContext(ctx, "no connection to the server; measuring goes on into the spool", "server", server,
+		"error", err, "next_attempt_in", wait.Round(time.Millisecond).String())
+}
+
+// maxLogged is how many collectors' failures one line of the log shows.
+const maxLogged = 5
+
+// logRound says why no collector could be reached, likewise.
+func (u *Uplink) logRound(ctx context.Context, faults []error, wait time.Duration) {
+	err := errors.Join(faults[:min(len(faults), maxLogged)]...)
+	if !u.failures.due(u.now(), err.Error()) {
+		return
+	}
+	u.log.WarnContext(ctx, "no connection to the server; measuring goes on into the spool", "tried", len(faults),
 		"error", err, "next_attempt_in", wait.Round(time.Millisecond).String())
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"github.com/esolutions/esmon/agent/collectors"
 	"github.com/esolutions/esmon/agent/enrol"
 )
 
@@ -40,26 +42,44 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// renew asks the servers in turn for a new certificate and uses it.
+// renew asks the collectors for a new certificate, that of the stream first, and
+// uses it. A refusal of the identity would be that of all.
 func (u *Uplink) renew(ctx context.Context) error {
-	var err error
-	for _, server := range u.cfg.Servers {
-		if err = u.renewAt(ctx, server); err == nil {
-			return nil
+	list, lookups, err := u.lookUp(ctx)
+	if err != nil {
+		return err
+	}
+	for _, l := range lookups {
+		err = errors.Join(err, l)
+	}
+	now := u.Stats().Server
+	if i := slices.IndexFunc(list, func(c collectors.Candidate) bool { return c.String() == now }); i > 0 {
+		list[0], list[i] = list[i], list[0]
+	}
+	for _, c := range list {
+		if err = u.renewAt(ctx, c); err == nil || ctx.Err() != nil {
+			return err
+		}
+		if _, peer := errors.AsType[*collectors.PeerError](err); !peer && refusedForGood(err) != nil {
+			return err
 		}
 	}
 	return err
 }
 
-func (u *Uplink) renewAt(ctx context.Context, server string) error {
-	conn, err := u.dial(server)
+func (u *Uplink) renewAt(ctx context.Context, c collectors.Candidate) error {
+	conn, err := u.dial(c, u.cfg.DialTimeout)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = conn.Close() }()
 	i, err := enrol.Renew(ctx, conn, u.identity.Identity())
 	if err != nil {
-		return fmt.Errorf("renew at %s: %w", server, err)
+		cause := conn.Cause(err)
+		if _, peer := errors.AsType[*collectors.PeerError](cause); !peer {
+			cause = enrol.Explain(cause)
+		}
+		return fmt.Errorf("renew at %s: %w", c, cause)
 	}
 	switch err := u.identity.Replace(i); {
 	case errors.Is(err, enrol.ErrOtherIdentity):

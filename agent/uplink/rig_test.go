@@ -15,6 +15,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/esolutions/esmon/agent/agenttest"
+	"github.com/esolutions/esmon/agent/collectors"
 	"github.com/esolutions/esmon/agent/enrol"
 	"github.com/esolutions/esmon/agent/probe"
 	"github.com/esolutions/esmon/agent/spool"
@@ -66,8 +67,21 @@ func quick(servers ...string) uplink.Config {
 	c.Servers = servers
 	c.Version = "test"
 	c.Host = enrol.Facts{HostName: "h", HostID: "id", OSType: "linux", Arch: "amd64"}
+	c.SteadyAfter = 10 * time.Millisecond
 	c.BackoffBase, c.BackoffMax, c.RefusedRetry, c.RenewRetry = 5*time.Millisecond, 50*time.Millisecond, 100*time.Millisecond, 100*time.Millisecond
 	return c
+}
+
+// direct is a dialer without a proxy.
+func direct(t *testing.T) *collectors.Dialer { return dialer(t, collectors.Config{}) }
+
+func dialer(t *testing.T, cfg collectors.Config) *collectors.Dialer {
+	t.Helper()
+	d, err := collectors.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 func newRig(t *testing.T, change func(*uplink.Config)) *rig {
@@ -78,7 +92,7 @@ func newRig(t *testing.T, change func(*uplink.Config)) *rig {
 
 func enrolRig(t *testing.T, s *agenttest.Server, dir string, change func(*uplink.Config)) *rig {
 	t.Helper()
-	i, err := enrol.Enrol(t.Context(), []string{s.Addr()}, s.Token, "", enrol.Facts{HostName: "h"})
+	i, err := enrol.Enrol(t.Context(), direct(t), []string{s.Addr()}, s.Token, "", enrol.Facts{HostName: "h"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +104,12 @@ func enrolRig(t *testing.T, s *agenttest.Server, dir string, change func(*uplink
 
 // openRig opens what is in the state directory.
 func openRig(t *testing.T, s *agenttest.Server, dir string, change func(*uplink.Config)) *rig {
+	t.Helper()
+	return openRigOver(t, direct(t), s, dir, change)
+}
+
+// openRigOver does so with a dialer of the test.
+func openRigOver(t *testing.T, dialer *collectors.Dialer, s *agenttest.Server, dir string, change func(*uplink.Config)) *rig {
 	t.Helper()
 	r := &rig{t: t, dir: dir, server: s, put: map[agenttest.Sample]uint64{}, log: &logText{}, stop: func() {}}
 	log := slog.New(slog.NewTextHandler(io.MultiWriter(r.log, t.Output()), &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -108,7 +128,7 @@ func openRig(t *testing.T, s *agenttest.Server, dir string, change func(*uplink.
 	if change != nil {
 		change(&uc)
 	}
-	r.uplink = uplink.New(uc, r.spool, r.store, time.Now, log)
+	r.uplink = uplink.New(uc, r.spool, r.store, dialer, time.Now, log)
 	t.Cleanup(func() { r.stop() })
 	return r
 }
@@ -125,7 +145,7 @@ func (r *rig) run() {
 			if err != nil {
 				r.t.Errorf("run: %v", err)
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(time.Minute):
 			r.t.Error("the uplink does not stop")
 		}
 	})
@@ -175,7 +195,7 @@ func (r *rig) delivered() {
 
 func (r *rig) eventually(what string, ok func() bool) {
 	r.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if ok() {
 			return
 		}

@@ -11,7 +11,7 @@ import (
 // Stats say how the connection is.
 type Stats struct {
 	Connected   bool
-	Server      string    // of the open or last stream
+	Server      string    // of the open or last stream: host:port, with the IP address if the host has a name
 	Since       time.Time // when Connected last changed
 	LastAck     time.Time // when a batch was last acknowledged; zero if never
 	LastError   string    // why the last attempt or stream ended; empty while connected
@@ -25,6 +25,7 @@ type Stats struct {
 	Refusals    map[string]int64
 	PutOff      int64 // batches put off by the server
 	Renewals    int64 // certificates renewed
+	Candidates  []Candidate
 }
 
 // state is Stats behind a lock.
@@ -40,9 +41,14 @@ func newState() state {
 // Stats returns how the connection is.
 func (u *Uplink) Stats() Stats {
 	u.state.mu.Lock()
-	defer u.state.mu.Unlock()
 	s := *u.state.s
 	s.Refusals = maps.Clone(s.Refusals)
+	u.state.mu.Unlock()
+	s.Candidates = u.roster.candidates(u.now())
+	for i := range s.Candidates {
+		c := &s.Candidates[i]
+		c.Connected = s.Connected && c.label == s.Server
+	}
 	return s
 }
 

@@ -3,16 +3,14 @@ package uplink
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
 
-	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
-
+	"github.com/esolutions/esmon/agent/collectors"
 	"github.com/esolutions/esmon/agent/enrol"
 	"github.com/esolutions/esmon/agent/spool"
 	"github.com/esolutions/esmon/services/mtls"
@@ -21,7 +19,8 @@ import (
 
 // Config are the settings of the connection to the server.
 type Config struct {
-	// Servers are the addresses, host:port, tried in turn.
+	// Servers are the addresses of the collectors, as [collectors.ParseAddress]
+	// reads them. If empty: those in the identity.
 	Servers []string
 	// Cipher is what the connection must use.
 	Cipher mtls.Cipher
@@ -32,13 +31,23 @@ type Config struct {
 	// Window is how many batches may be under way; the server may ask for fewer.
 	// A quarter of them may be backlog.
 	Window int
-	// ConnectTimeout is how long a server may take to say welcome.
-	ConnectTimeout time.Duration
+	// DialTimeout is how long a collector may take to be connected to: TCP, proxy
+	// and TLS together. It grows fourfold while none answers.
+	DialTimeout time.Duration
+	// WelcomeTimeout is how long it may then take to say welcome.
+	WelcomeTimeout time.Duration
 	// AckTimeout is how long a server may take to answer before the stream is
 	// given up.
 	AckTimeout time.Duration
-	// BackoffBase and BackoffMax bound the random wait between attempts.
+	// BackoffBase and BackoffMax bound the random wait after all collectors failed.
 	BackoffBase, BackoffMax time.Duration
+	// SteadyAfter is how long a stream must have carried data for its end to be a
+	// new case: then all collectors are tried at once, else only those that were
+	// not tried since.
+	SteadyAfter time.Duration
+	// AvoidBase is for how long a collector that failed comes after the others; it
+	// doubles with each failure in a row, up to AvoidMax.
+	AvoidBase, AvoidMax time.Duration
 	// RefusedRetry is about how long to wait before a server that refused the
 	// identity for good is asked again.
 	RefusedRetry time.Duration
@@ -54,8 +63,9 @@ type Config struct {
 // DefaultConfig returns settings that suit most networks.
 func DefaultConfig() Config {
 	return Config{
-		Window: 64, ConnectTimeout: 20 * time.Second, AckTimeout: time.Minute,
-		BackoffBase: 500 * time.Millisecond, BackoffMax: 30 * time.Second, RefusedRetry: 5 * time.Minute,
+		Window: 64, DialTimeout: 5 * time.Second, WelcomeTimeout: 10 * time.Second, AckTimeout: time.Minute,
+		BackoffBase: 500 * time.Millisecond, BackoffMax: 30 * time.Second, SteadyAfter: 10 * time.Second,
+		AvoidBase: 30 * time.Second, AvoidMax: 10 * time.Minute, RefusedRetry: 5 * time.Minute,
 		RenewRetry: time.Minute, DrainTimeout: 5 * time.Second, LiveAge: 30 * time.Second,
 	}
 }
@@ -65,10 +75,13 @@ type Uplink struct {
 	cfg      Config
 	spool    *spool.Spool
 	identity *enrol.Store
+	dialer   *collectors.Dialer
 	log      *slog.Logger
 	now      func() time.Time
-	renewed  chan struct{} // signalled after the identity changed
+	random   func(n int64) int64 // rand.Int64N, or a test's
+	renewed  chan struct{}       // signalled after the identity changed
 	state    state
+	roster   *roster
 
 	failures  seldom               // Run's: what was logged of failures
 	refusedAt map[string]time.Time // Run's: when a refusal was last logged, by reason
@@ -76,11 +89,12 @@ type Uplink struct {
 }
 
 // New returns an uplink; Run connects.
-func New(cfg Config, s *spool.Spool, identity *enrol.Store, now func() time.Time, log *slog.Logger) *Uplink {
+func New(cfg Config, s *spool.Spool, identity *enrol.Store, dialer *collectors.Dialer, now func() time.Time, log *slog.Logger) *Uplink {
 	zstdgrpc.Register()
 	return &Uplink{
-		cfg: cfg, spool: s, identity: identity, now: now, log: log,
+		cfg: cfg, spool: s, identity: identity, dialer: dialer, now: now, log: log, random: rand.Int64N,
 		renewed: make(chan struct{}, 1), state: newState(), refusedAt: map[string]time.Time{},
+		roster: &roster{avoid: cfg.AvoidBase, avoidMax: cfg.AvoidMax, random: rand.Int64N},
 	}
 }
 
@@ -93,37 +107,38 @@ func (u *Uplink) Run(ctx context.Context) error {
 		u.renewLoop(ctx)
 	}()
 	defer func() { <-renewing }()
-	wait := newBackoff(u.cfg.BackoffBase, u.cfg.BackoffMax)
-	for attempt := 0; ; attempt++ {
-		server := u.cfg.Servers[attempt%len(u.cfg.Servers)]
-		err := u.stream(ctx, server, wait)
+	choice := &choice{u: u, wait: newBackoff(u.cfg.BackoffBase, u.cfg.BackoffMax)}
+	for {
+		wait := u.attempt(ctx, choice)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if err == nil || errors.Is(err, errRecycle) {
-			attempt-- // the same server again
-		}
-		u.pause(ctx, wait, server, err)
+		u.sleep(ctx, wait)
 	}
+}
+
+// attempt opens one stream, serves it to its end, and returns how long to wait
+// before the next.
+func (u *Uplink) attempt(ctx context.Context, choice *choice) time.Duration {
+	c, err := choice.next(ctx)
+	if ctx.Err() != nil {
+		return 0
+	}
+	if err != nil {
+		return choice.none(ctx, err)
+	}
+	o := u.stream(ctx, c, choice)
+	if ctx.Err() != nil {
+		return 0
+	}
+	return choice.after(ctx, c, o)
 }
 
 // errRecycle ends a stream that is to be opened again at once.
 var errRecycle = errors.New("the stream is opened anew")
 
-// pause waits until the next attempt.
-func (u *Uplink) pause(ctx context.Context, wait *backoff, server string, err error) {
-	if errors.Is(err, errRecycle) {
-		return
-	}
-	d := wait.next()
-	refusal := refusedForGood(err)
-	if refusal != nil {
-		d = u.cfg.RefusedRetry/2 + time.Duration(wait.random(int64(u.cfg.RefusedRetry)))
-	}
-	u.state.failed(u.now(), err, refusal)
-	u.logFailure(ctx, server, err, refusal, d)
-	u.sleep(ctx, d)
-}
+// errAway ends a stream because the collector wants no more on its connection.
+var errAway = errors.New("the collector ends its connections in turn")
 
 // reloadEvery is how often a waiting uplink looks for a new identity.
 const reloadEvery = 5 * time.Second
@@ -154,42 +169,36 @@ func (u *Uplink) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// dial returns a connection to one server. Nothing is sent before its first use.
-func (u *Uplink) dial(server string) (*grpc.ClientConn, error) {
-	creds := credentials.NewTLS(mtls.ClientConfig(mtls.Options{
+// dial returns a connection to one collector. Nothing is sent before its first
+// use.
+func (u *Uplink) dial(c collectors.Candidate, timeout time.Duration) (*collectors.Conn, error) {
+	return u.dialer.Connect(c, mtls.ClientConfig(mtls.Options{
 		Cipher: u.cfg.Cipher, Certificate: u.identity.Certificate, Roots: u.identity.Roots,
-	}))
-	conn, err := grpc.NewClient("passthrough:///"+server,
-		grpc.WithTransportCredentials(creds),
-		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 30 * time.Second, Timeout: 15 * time.Second}),
+	}), timeout,
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 10 * time.Second}),
 		grpc.WithDefaultCallOptions(grpc.UseCompressor(zstdgrpc.Name), grpc.ForceCodecV2(zstdgrpc.Codec())))
-	if err != nil {
-		return nil, fmt.Errorf("connect to %s: %w", server, err)
-	}
-	return conn, nil
 }
 
 // stream opens one stream and serves it to its end.
-func (u *Uplink) stream(ctx context.Context, server string, wait *backoff) error {
-	conn, err := u.dial(server)
+func (u *Uplink) stream(ctx context.Context, c collectors.Candidate, choice *choice) outcome {
+	timeout := choice.dialTimeout()
+	conn, err := u.dial(c, timeout)
 	if err != nil {
-		return err
+		return outcome{err: err, cause: err}
 	}
 	defer func() { _ = conn.Close() }()
 	// The stream outlives ctx by the drain.
 	sctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
-	s := &session{u: u, server: server, cancel: cancel, backoff: wait, inbox: newInbox()}
+	s := &session{u: u, to: c, conn: conn, cancel: cancel, backoff: choice.wait, failed: choice.faults, inbox: newInbox()}
 	// A stop while connecting need not wait for the server.
 	stop := context.AfterFunc(ctx, func() { s.stopConnecting() })
 	defer stop()
-	err = s.serve(ctx, sctx, ingestv1.NewIngestServiceClient(conn))
+	err = s.serve(ctx, sctx, timeout+u.cfg.WelcomeTimeout)
 	if cause := context.Cause(sctx); cause != nil && !errors.Is(cause, context.Canceled) {
 		err = cause
 	}
 	u.state.disconnected(u.now())
-	if err != nil && !errors.Is(err, errRecycle) {
-		return enrol.Explain(err)
-	}
-	return err
+	err = conn.Cause(err)
+	return outcome{err: explain(err), cause: err, opened: s.opened.Load(), steady: s.steady()}
 }

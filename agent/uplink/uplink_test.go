@@ -2,7 +2,6 @@ package uplink_test
 
 import (
 	"math/rand/v2"
-	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -267,32 +266,6 @@ func TestStalledServer(t *testing.T) {
 	r.delivered()
 	if !strings.Contains(r.log.String(), "stopped acknowledging") {
 		t.Error("the log does not say why")
-	}
-}
-
-func TestSeveralServers(t *testing.T) {
-	t.Parallel()
-	// It keeps its port: one that was given back may be another test's by now.
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = lis.Close() })
-	go func() {
-		for {
-			conn, err := lis.Accept()
-			if err != nil {
-				return
-			}
-			_ = conn.Close()
-		}
-	}()
-	r := newRig(t, func(c *uplink.Config) { c.Servers = append([]string{lis.Addr().String()}, c.Servers...) })
-	r.run()
-	r.batch(1)
-	r.delivered()
-	if st := r.uplink.Stats(); st.Server != r.server.Addr() || st.Failures == 0 {
-		t.Errorf("stats %+v", st)
 	}
 }
 

@@ -1,6 +1,7 @@
 package uplink
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -21,11 +22,19 @@ const (
 // sequence numbers and times only.
 type window struct {
 	maxLive, maxBacklog int
-	flight              map[uint64]lane // sent, not answered
-	live, backlog       int             // of them
-	next                uint64          // first number of the live lane
-	ranges              []spool.Range   // of the backlog, in the order they are sent
-	putOff              []putOff        // by time
+	flight              map[uint64]flying // sent, not answered
+	count               uint64            // batches sent
+	live, backlog       int               // of them
+	next                uint64            // first number of the live lane
+	ranges              []spool.Range     // of the backlog, in the order they are sent
+	putOff              []putOff          // by time
+}
+
+// flying is a batch that was sent and not answered.
+type flying struct {
+	lane  lane
+	order uint64 // of sending
+	bytes int
 }
 
 type putOff struct {
@@ -36,7 +45,7 @@ type putOff struct {
 // newWindow returns the window of a stream that begins with the given numbers in
 // the spool: they are the backlog. limit is how many batches may be under way.
 func newWindow(limit int, first, last uint64) *window {
-	w := &window{flight: map[uint64]lane{}, next: last + 1}
+	w := &window{flight: map[uint64]flying{}, next: last + 1}
 	w.maxBacklog = max(1, limit/4)
 	w.maxLive = max(1, limit-w.maxBacklog)
 	if first <= last {
@@ -67,11 +76,31 @@ func (w *window) none(l lane, r spool.Range) {
 	w.passed(l, r.Last)
 }
 
-// sent notes that the batch was sent.
-func (w *window) sent(l lane, sequence uint64) {
+// sent notes that the batch was sent, of so many bytes.
+func (w *window) sent(l lane, sequence uint64, bytes int) {
 	w.passed(l, sequence)
-	w.flight[sequence] = l
-	w.count(l, 1)
+	w.count++
+	w.flight[sequence] = flying{l, w.count, bytes}
+	w.add(l, 1)
+}
+
+// oldest returns the batch under way that was sent first.
+func (w *window) oldest() (sequence uint64, ok bool) {
+	return w.first(func(a, b flying) int { return cmp.Compare(a.order, b.order) })
+}
+
+// largest returns the largest batch under way, of equal ones the one sent first.
+func (w *window) largest() (sequence uint64, ok bool) {
+	return w.first(func(a, b flying) int { return cmp.Or(cmp.Compare(b.bytes, a.bytes), cmp.Compare(a.order, b.order)) })
+}
+
+func (w *window) first(compare func(a, b flying) int) (sequence uint64, ok bool) {
+	for s, f := range w.flight {
+		if !ok || compare(f, w.flight[sequence]) < 0 {
+			sequence, ok = s, true
+		}
+	}
+	return sequence, ok
 }
 
 // passed takes the numbers up to sequence off the lane.
@@ -100,11 +129,11 @@ func (w *window) stale(last uint64) {
 // them, whatever the server says.
 func (w *window) answered(r spool.Range) []spool.Range {
 	var acked []uint64
-	for s, l := range w.flight {
+	for s, f := range w.flight {
 		if s >= r.First && s <= r.Last {
 			acked = append(acked, s)
 			delete(w.flight, s)
-			w.count(l, -1)
+			w.add(f.lane, -1)
 		}
 	}
 	slices.Sort(acked)
@@ -121,17 +150,17 @@ func (w *window) answered(r spool.Range) []spool.Range {
 
 // postpone puts a batch that is under way off until due.
 func (w *window) postpone(sequence uint64, due time.Time) {
-	l, ok := w.flight[sequence]
+	f, ok := w.flight[sequence]
 	if !ok {
 		return
 	}
 	delete(w.flight, sequence)
-	w.count(l, -1)
+	w.add(f.lane, -1)
 	at, _ := slices.BinarySearchFunc(w.putOff, due, func(p putOff, t time.Time) int { return p.due.Compare(t) })
 	w.putOff = slices.Insert(w.putOff, at, putOff{sequence, due})
 }
 
-func (w *window) count(l lane, n int) {
+func (w *window) add(l lane, n int) {
 	if l == liveLane {
 		w.live += n
 	} else {

@@ -26,11 +26,11 @@ func TestWindowPicks(t *testing.T) {
 		}
 	}
 	pick(liveLane, 11, 12)
-	w.sent(liveLane, 11)
+	w.sent(liveLane, 11, 1)
 	pick(liveLane, 12, 12)
-	w.sent(liveLane, 12)
+	w.sent(liveLane, 12, 1)
 	pick(backlogLane, 1, 10)
-	w.sent(backlogLane, 3) // 1 and 2 are gone from the spool
+	w.sent(backlogLane, 3, 1) // 1 and 2 are gone from the spool
 	pick(noLane, 0, 0)
 	w.postpone(3, epoch.Add(time.Second))
 	pick(backlogLane, 4, 10)
@@ -43,7 +43,7 @@ func TestWindowPicks(t *testing.T) {
 	if l != againLane || r.First != 3 || r.Last != 3 {
 		t.Fatalf("picked lane %d, %v", l, r)
 	}
-	w.sent(againLane, 3)
+	w.sent(againLane, 3, 1)
 	if got := w.answered(spool.Range{First: 0, Last: 1 << 63}); !slices.Equal(got, []spool.Range{{First: 3, Last: 3}, {First: 11, Last: 12}}) {
 		t.Errorf("answered are %v", got)
 	}
@@ -85,7 +85,7 @@ func TestWindowSendsAll(t *testing.T) {
 				if _, twice := w.flight[rg.First]; twice || acked[rg.First] {
 					t.Fatalf("seed %d: %d is sent again", seed, rg.First)
 				}
-				w.sent(l, rg.First)
+				w.sent(l, rg.First, 1)
 			}
 			if w.live > w.maxLive || w.backlog > w.maxBacklog || w.live+w.backlog != len(w.flight) {
 				t.Fatalf("seed %d: window %+v", seed, w)
@@ -104,6 +104,32 @@ func TestWindowSendsAll(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Which batch was too large: the one sent first, or the one that is largest.
+func TestWindowKnowsOrderAndSize(t *testing.T) {
+	t.Parallel()
+	w := newWindow(8, 1, 10)
+	if _, ok := w.oldest(); ok {
+		t.Error("nothing is under way and has an oldest")
+	}
+	w.sent(liveLane, 11, 10)
+	w.sent(backlogLane, 1, 300)
+	w.sent(backlogLane, 2, 300)
+	w.sent(liveLane, 12, 20)
+	check := func(oldest, largest uint64) {
+		t.Helper()
+		o, _ := w.oldest()
+		l, _ := w.largest()
+		if o != oldest || l != largest {
+			t.Errorf("oldest is %d, want %d; largest %d, want %d", o, oldest, l, largest)
+		}
+	}
+	check(11, 1)
+	w.answered(spool.Range{First: 11, Last: 11})
+	check(1, 1)
+	w.answered(spool.Range{First: 1, Last: 2})
+	check(12, 12)
 }
 
 func TestPutOffWaits(t *testing.T) {
@@ -133,7 +159,7 @@ func TestPutOffWaits(t *testing.T) {
 func TestRefusalsAreTold(t *testing.T) {
 	t.Parallel()
 	now, lines := epoch, 0
-	u := New(DefaultConfig(), nil, nil, func() time.Time { return now }, slog.New(slog.NewTextHandler(counter{&lines}, nil)))
+	u := New(DefaultConfig(), nil, nil, nil, func() time.Time { return now }, slog.New(slog.NewTextHandler(counter{&lines}, nil)))
 	for range 120 {
 		u.refused(t.Context(), &ingestv1.Refusal{Reason: "frame_width"})
 		now = now.Add(time.Minute)
