@@ -3,7 +3,7 @@
 # which it installs itself as root.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build run test generate lint fmt dev bench chaos compare lint-dashboard test-go test-race test-e2e test-dashboard test-browser check-generated check-cross baseline clean
+.PHONY: help build run run-cluster test generate lint fmt dev bench bench-cluster chaos compare lint-dashboard test-go test-race test-e2e test-dashboard test-browser check-generated check-cross baseline clean
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
@@ -13,6 +13,9 @@ LINT    := .cache/bin/golangci-lint
 
 # Real programs that the tests compare with and drive.
 TEST_PACKAGES := chromium prometheus prometheus-node-exporter strace zstd
+
+# What the platform runs on as several processes.
+BACKEND_PACKAGES := rabbitmq-server postgresql postgresql-client
 
 # Where several goroutines share state: these run under the race detector, too.
 RACE := ./services/bus/... ./services/collector/... ./services/tsdb/... ./services/storage/... \
@@ -50,6 +53,10 @@ dashboard/node_modules/.package-lock.json: dashboard/package-lock.json
 
 run: build ## the whole platform and an agent on this host, in the foreground; data in ./data
 	@.tools/run
+
+run-cluster: build ## the same as a process per target, over a throwaway RabbitMQ and PostgreSQL
+	.tools/install-packages $(BACKEND_PACKAGES)
+	@.tools/run-cluster
 
 dev: build ## the dashboard with hot reload, in front of a server started by `make run`
 	cd dashboard && npm run dev
@@ -92,7 +99,7 @@ check-cross: ## the agent compiles for every system it runs on
 	done
 
 test: ## every test there is; installs what they need
-	.tools/install-packages $(TEST_PACKAGES)
+	.tools/install-packages $(TEST_PACKAGES) $(BACKEND_PACKAGES)
 	$(MAKE) --no-print-directory check-generated lint lint-dashboard build
 	$(MAKE) --no-print-directory test-dashboard check-cross test-go test-race test-e2e test-browser
 
@@ -116,9 +123,14 @@ test-browser: build
 bench: build ## what it costs, with peers in the same run (see docs/benchmarks.md)
 	.tools/bench
 
-chaos: build ## kills under load, for longer than `make test` does; ESMON_CHAOS_KILLS=N
-	ESMON_BIN=$(CURDIR)/bin/esmon ESMON_AGENT_BIN=$(CURDIR)/bin/esmon-agent ESMON_CHAOS_KILLS=$${ESMON_CHAOS_KILLS:-25} \
-		go test -timeout 60m -count=1 -v -run TestKill ./services/e2e/...
+bench-cluster: build ## the same over RabbitMQ and PostgreSQL: cost, freshness, takeover, backlog
+	.tools/install-packages $(BACKEND_PACKAGES)
+	go run ./services/e2e/clusterbench $(if $(ONLY),-only $(ONLY))
+
+chaos: build ## every fault again and again under load, and kills of one process; ESMON_CHAOS_MINUTES=N, ESMON_CHAOS_KILLS=N, ESMON_CHAOS_SEED=N
+	.tools/install-packages $(BACKEND_PACKAGES)
+	ESMON_BIN=$(CURDIR)/bin/esmon ESMON_AGENT_BIN=$(CURDIR)/bin/esmon-agent ESMON_CHAOS_KILLS=$${ESMON_CHAOS_KILLS:-25} ESMON_CHAOS_MINUTES=$${ESMON_CHAOS_MINUTES:-120} \
+		ESMON_CHAOS_REPORT=$${ESMON_CHAOS_REPORT:-$(CURDIR)/data/chaos.md} go test -timeout 8h -count=1 -v -run 'TestKill|TestClusterLosesNothing' ./services/e2e/
 
 compare: build ## ten minutes beside a real Prometheus and node_exporter, under load
 	.tools/install-packages prometheus prometheus-node-exporter

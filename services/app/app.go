@@ -10,11 +10,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-
 	"github.com/esolutions/esmon/gateway"
-	"github.com/esolutions/esmon/services/mtls"
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Files and folders in the data directory.
@@ -33,8 +30,11 @@ type App struct {
 	gateway   *gateway.Gateway
 	endpoints Endpoints
 
-	parts   []part         // in the order in which they start
-	closers []func() error // what is to be closed, the first to be opened first
+	ready []readiness // what may be in the way of the work
+	// warnings returns what makes the work less safe than it could be; may be nil.
+	warnings func() []string
+	parts    []part         // in the order in which they start
+	closers  []func() error // what is to be closed, the first to be opened first
 }
 
 // Build makes the parts of a server and takes its addresses. The caller runs it
@@ -45,25 +45,6 @@ func Build(ctx context.Context, cfg Config, log *slog.Logger) (*App, error) {
 		return nil, errors.Join(err, a.Close())
 	}
 	return a, nil
-}
-
-func (a *App) build(ctx context.Context) error {
-	if err := mtls.SelfCheck(a.cfg.TLS.Cipher); err != nil {
-		return err
-	}
-	if err := a.takeDirectory(); err != nil {
-		return err
-	}
-	a.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(a.cfg.Version))
-	kept, err := a.openKept(ctx)
-	if err != nil {
-		return err
-	}
-	in, err := a.buildIngest(ctx, kept)
-	if err != nil {
-		return err
-	}
-	return a.buildOutside(ctx, kept, in)
 }
 
 // takeDirectory makes the data directory, readable by its owner only, and takes
@@ -109,7 +90,7 @@ func (a *App) Run(ctx context.Context) error {
 	if err := writeEndpoints(a.cfg.DataDir, a.endpoints); err != nil {
 		return errors.Join(err, a.Close())
 	}
-	a.log.Info("the server runs", "version", a.cfg.Version, "data_dir", a.cfg.DataDir, "http", a.endpoints.HTTP, "grpc", a.endpoints.GRPC)
+	a.log.Info("the server runs", "version", a.cfg.Version, "data_dir", a.cfg.DataDir, "targets", a.cfg.Targets, "http", a.endpoints.HTTP, "grpc", a.endpoints.GRPC, "internal", a.endpoints.Internal)
 	err := errors.Join(runGroup(ctx, a.parts, a.cfg.StopTimeout, a.log), removeEndpoints(a.cfg.DataDir), a.Close())
 	if err == nil {
 		a.log.Info("the server has stopped")

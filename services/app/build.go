@@ -2,87 +2,203 @@ package app
 
 import (
 	"context"
-	"fmt"
-	"net"
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
 	"os"
-	"time"
 
-	"google.golang.org/grpc"
-
-	"github.com/esolutions/esmon/dashboard"
-	"github.com/esolutions/esmon/gateway"
 	enrolv1 "github.com/esolutions/esmon/gen/go/esmon/enrol/v1"
 	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
-	bussqlite "github.com/esolutions/esmon/services/bus/sqlite"
+	"github.com/esolutions/esmon/services/bus"
+	"github.com/esolutions/esmon/services/cluster"
 	"github.com/esolutions/esmon/services/collector"
 	"github.com/esolutions/esmon/services/control"
-	dbsqlite "github.com/esolutions/esmon/services/db/sqlite"
-	"github.com/esolutions/esmon/services/fault"
+	"github.com/esolutions/esmon/services/lease"
 	"github.com/esolutions/esmon/services/live"
-	"github.com/esolutions/esmon/services/pki"
+	"github.com/esolutions/esmon/services/mtls"
 	"github.com/esolutions/esmon/services/query"
+	"github.com/esolutions/esmon/services/relay"
 	"github.com/esolutions/esmon/services/storage"
 	"github.com/esolutions/esmon/services/tsdb"
+
+	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// kept is what outlives the process.
-type kept struct {
-	db        *dbsqlite.DB
-	ingest    *bussqlite.Log
-	authority *pki.Authority
-	tsdb      *tsdb.DB
-}
-
-// openKept opens databases and keys.
-func (a *App) openKept(ctx context.Context) (*kept, error) {
-	var k kept
-	var err error
-	if k.db, err = dbsqlite.Open(ctx, a.path(monitorName), a.log); err != nil {
-		return nil, err
-	}
-	a.onClose(k.db.Close)
-	if k.ingest, err = bussqlite.Open(ctx, a.path(ingestName), a.cfg.Bus, a.log, a.reg); err != nil {
-		return nil, err
-	}
-	a.onClose(k.ingest.Close)
-	if k.authority, err = pki.Open(a.path(pkiName), a.cfg.PKI, nil, a.log, a.reg); err != nil {
-		return nil, err
-	}
-	if k.tsdb, err = tsdb.Open(ctx, a.cfg.TSDB, k.db.Chunks(), a.log, a.reg); err != nil {
-		return nil, err
-	}
-	a.add("certificate authority", k.authority.Run)
-	return &k, nil
-}
-
-// inside is what takes data in.
-type inside struct {
+// platform is what this process runs of the platform, each made from those above
+// it. What its targets do not need is nil.
+type platform struct {
+	id        *identity
+	db        *database
+	ingest    bus.Log
+	others    *others // the way to other processes
 	registry  *control.Registry
+	joining   *cluster.Joining
+	tsdb      *tsdb.DB
 	storage   *storage.Storage
+	queries   *query.Service
+	live      *live.Hub
 	collector *collector.Collector
+	relay     *relay.Relay
+	status    *statusService
+
+	prometheus http.Handler // answers the Prometheus HTTP API
 }
 
-// buildIngest makes the way of a frame: registry, storage, collector.
-func (a *App) buildIngest(ctx context.Context, k *kept) (*inside, error) {
-	var in inside
-	var err error
-	in.registry, err = control.Open(ctx, a.cfg.Control, control.Deps{Store: k.db.Control(), Authority: k.authority}, a.log, a.reg)
+// build makes the parts in the order in which they need one another.
+func (a *App) build(ctx context.Context) error {
+	if err := mtls.SelfCheck(a.cfg.TLS.Cipher); err != nil {
+		return err
+	}
+	if err := a.takeDirectory(); err != nil {
+		return err
+	}
+	a.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(a.cfg.Version))
+	var p platform
+	for _, make := range []func(context.Context, *platform) error{
+		a.buildKept, a.buildOthers, a.buildRegistry, a.buildStorage, a.buildCollector, a.buildRelay,
+		a.buildStatus, a.buildInternal, a.buildControlSocket, a.buildSelfMonitor, a.buildHTTP, a.buildAgentsPort,
+	} {
+		if err := make(ctx, &p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// buildKept opens what outlives the process: database, ingest log, keys.
+func (a *App) buildKept(ctx context.Context, p *platform) (err error) {
+	if a.cfg.runsAny(cluster.Control, cluster.Collector, cluster.Storage) {
+		if p.db, err = a.openDatabase(ctx); err != nil {
+			return err
+		}
+	}
+	if p.id, err = a.openIdentity(ctx); err != nil {
+		return err
+	}
+	if a.cfg.runsAny(cluster.Collector, cluster.Storage) {
+		p.ingest, err = a.openLog(ctx, p.db)
+	}
+	return err
+}
+
+// buildRegistry makes the registry of agents, which collectors read and control
+// nodes change.
+func (a *App) buildRegistry(ctx context.Context, p *platform) (err error) {
+	if !a.cfg.runsAny(cluster.Control, cluster.Collector) {
+		return nil
+	}
+	deps := control.Deps{Store: p.db.control, Shared: p.db.shared, Leases: p.db.leases}
+	if p.id.authority != nil {
+		deps.Authority = p.id.authority
+	}
+	if a.cfg.runs(cluster.Collector) {
+		deps.Node = p.id.name
+	}
+	if p.registry, err = control.Open(ctx, a.cfg.Control, deps, a.log, a.reg); err != nil {
+		return err
+	}
+	a.add("registry of agents", p.registry.Run)
+	if p.id.node != nil && p.id.authority != nil {
+		p.joining, err = cluster.NewJoining(p.db.nodeTokens, p.id.authority, nil, a.log, a.reg)
+	}
+	return err
+}
+
+// buildStorage makes what stores and answers.
+func (a *App) buildStorage(ctx context.Context, p *platform) (err error) {
+	if !a.cfg.runs(cluster.Storage) {
+		return nil
+	}
+	if p.tsdb, err = tsdb.Open(ctx, a.cfg.TSDB, p.db.chunks, a.log, a.reg); err != nil {
+		return err
+	}
+	deps := storage.Deps{Log: p.ingest, DB: p.tsdb}
+	if p.db.shared {
+		if deps.Leases, err = a.leases(p.db.leases, p.id.name); err != nil {
+			return err
+		}
+	}
+	if p.storage, err = storage.New(a.cfg.Storage, deps, a.log, a.reg); err != nil {
+		return err
+	}
+	a.add("storage", p.storage.Run)
+	a.ready = append(a.ready, readiness{name: "storage", target: cluster.Storage, check: cached(p.storage.Ready)})
+	if p.queries, err = query.New(a.queryConfig(), query.TSDB(p.tsdb), a.log, a.reg); err != nil {
+		return err
+	}
+	p.prometheus = p.queries.PrometheusHandler()
+	if p.live, err = live.New(a.cfg.Live, p.queries, a.log, a.reg); err != nil {
+		return err
+	}
+	p.tsdb.SetObserver(p.live)
+	a.add("live watches", p.live.Run)
+	return nil
+}
+
+// leases returns what gives out leases to this run of the node.
+func (a *App) leases(store lease.Store, node string) (func(string) storage.Lease, error) {
+	metrics, err := lease.NewMetrics(a.reg)
 	if err != nil {
 		return nil, err
 	}
-	if in.storage, err = storage.New(a.cfg.Storage, storage.Deps{Log: k.ingest, DB: k.tsdb}, a.log, a.reg); err != nil {
-		return nil, err
+	var run [4]byte
+	_, _ = rand.Read(run[:]) // it never fails
+	holder := node + "/" + hex.EncodeToString(run[:])
+	return func(name string) storage.Lease {
+		return lease.NewKeeper(store, holder, name, leaseLife, a.log, metrics)
+	}, nil
+}
+
+func (a *App) queryConfig() query.Config {
+	cfg := a.cfg.Query
+	cfg.Version = a.cfg.Version
+	return cfg
+}
+
+// buildCollector makes what takes data in.
+func (a *App) buildCollector(_ context.Context, p *platform) (err error) {
+	if !a.cfg.runs(cluster.Collector) {
+		return nil
 	}
 	cfg := a.cfg.Collector
 	cfg.Limits.Past = a.cfg.TSDB.Retention
-	in.collector, err = collector.New(cfg, collector.Deps{Log: k.ingest, Connect: connector(in.registry)}, a.log, a.reg)
+	p.collector, err = collector.New(cfg, collector.Deps{Log: p.ingest, Connect: connector(p.registry), Source: pushSource}, a.log, a.reg)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	a.add("registry of agents", in.registry.Run)
-	a.add("storage", in.storage.Run)
-	a.add("collector", in.collector.Run)
-	return &in, nil
+	a.add("collector", p.collector.Run)
+	return nil
+}
+
+// buildRelay makes what forwards agents to the collectors.
+func (a *App) buildRelay(_ context.Context, p *platform) (err error) {
+	if !a.cfg.runs(cluster.Relay) {
+		return nil
+	}
+	cfg := relay.Config{Port: a.cfg.GRPC.ServerConfig, DrainTimeout: a.cfg.Cluster.DrainTimeout}
+	p.relay, err = relay.New(cfg, relay.Deps{
+		Uplink: p.others.collector, Certificate: p.id.node.ServerCertificate, Roots: p.id.node.Roots, Cipher: a.cfg.TLS.Cipher,
+	}, a.log, a.reg)
+	if err != nil {
+		return err
+	}
+	a.ready = append(a.ready, readiness{name: "relay", target: cluster.Relay, check: cached(p.relay.Ready)})
+	return nil
+}
+
+// localSource is the source label of points that a program pushed through REST or
+// the control socket. Who it is, nobody can tell before there are tokens.
+const localSource = "local"
+
+// pushSource returns the source label of a push.
+func pushSource(ctx context.Context) string {
+	if id, ok := mtls.AgentFromContext(ctx); ok {
+		return id
+	}
+	if node, ok := cluster.NodeFromContext(ctx); ok && !node.Has(cluster.Gateway) {
+		return node.Name // its own metrics
+	}
+	return localSource
 }
 
 // connector opens sessions on the registry, as the collector wants them.
@@ -96,125 +212,18 @@ func connector(r *control.Registry) func(context.Context, string, *ingestv1.Hell
 	}
 }
 
-// buildOutside makes what can be talked to: the control socket, the HTTP side and
-// the agents' port.
-func (a *App) buildOutside(ctx context.Context, k *kept, in *inside) error {
-	queries, err := query.New(a.queryConfig(), query.TSDB(k.tsdb), a.log, a.reg)
+func hostName() string {
+	name, err := os.Hostname()
 	if err != nil {
-		return err
+		return "localhost"
 	}
-	hub, err := live.New(a.cfg.Live, queries, a.log, a.reg)
-	if err != nil {
-		return err
-	}
-	k.tsdb.SetObserver(hub)
-	a.add("live watches", hub.Run)
-	err = a.buildControlSocket(ctx, services{
-		agents: in.registry.AgentsService(), tokens: in.registry.TokenService(), ingest: in.collector,
-		live: hub, query: queries, status: a.status(k, in),
-	})
-	if err != nil {
-		return err
-	}
-	a.addSelfMonitor(in.collector)
-	if err := a.buildGateway(ctx, queries); err != nil {
-		return err
-	}
-	return a.buildAgentsPort(ctx, k, in)
+	return name
 }
 
-func (a *App) queryConfig() query.Config {
-	cfg := a.cfg.Query
-	cfg.Version = a.cfg.Version
-	return cfg
-}
-
-func (a *App) buildControlSocket(ctx context.Context, s services) error {
-	l, err := listenControl(ctx, a.cfg.DataDir)
-	if err != nil {
-		return err
+// enrolment returns what enrols agents on this process' agents' port.
+func (p *platform) enrolment() enrolv1.EnrolmentServiceServer {
+	if p.id.authority != nil {
+		return p.registry.EnrolmentService()
 	}
-	server := newLocalServer(a.cfg.DataDir, l, s, a.log)
-	a.onClose(func() error {
-		server.grpc.Stop()
-		_ = l.Close() // Run has closed it, if it ran
-		return removeControl(a.cfg.DataDir)
-	})
-	a.add("control socket", server.Run)
-	return nil
-}
-
-// addSelfMonitor adds the part that stores the platform's own metrics.
-func (a *App) addSelfMonitor(c *collector.Collector) {
-	if a.cfg.SelfMonitoring.Interval == 0 {
-		return
-	}
-	labels := map[string]string{"job": "esmon"}
-	if host, err := os.Hostname(); err == nil {
-		labels["instance"] = host
-	}
-	m := newSelfMonitor(a.cfg.SelfMonitoring.Interval, labels, a.reg, c, a.log, a.reg)
-	a.add("self-monitoring", m.Run)
-}
-
-func (a *App) buildGateway(ctx context.Context, queries *query.Service) error {
-	platform, err := controlClient(a.cfg.DataDir)
-	if err != nil {
-		return err
-	}
-	a.onClose(platform.Close)
-	page, built := dashboard.FS()
-	if !built {
-		a.log.Warn("this binary was built without the dashboard: `make build` builds it in")
-	}
-	a.gateway, err = gateway.New(a.cfg.HTTP, gateway.Deps{
-		Platform: platform, Prometheus: queries.PrometheusHandler(), Metrics: a.reg, Dashboard: page,
-	}, a.log, a.reg)
-	if err != nil {
-		return err
-	}
-	if err := a.gateway.Listen(ctx); err != nil {
-		return err
-	}
-	a.onClose(a.gateway.Close)
-	a.endpoints.HTTP = a.gateway.Addr().String()
-	a.add("gateway", a.gateway.Run)
-	return nil
-}
-
-func (a *App) buildAgentsPort(ctx context.Context, k *kept, in *inside) error {
-	creds := in.registry.ServerCredentials(k.authority, a.cfg.TLS.Cipher)
-	around := collector.Interceptors{
-		Unary:  []grpc.UnaryServerInterceptor{fault.UnaryServerInterceptor(a.log), in.registry.UnaryAgentAuth},
-		Stream: []grpc.StreamServerInterceptor{fault.StreamServerInterceptor(a.log), in.registry.StreamAgentAuth},
-	}
-	server, err := collector.NewServer(a.cfg.GRPC.ServerConfig, in.collector, creds, around, a.log, a.reg)
-	if err != nil {
-		return err
-	}
-	enrolv1.RegisterEnrolmentServiceServer(server.GRPC(), in.registry.EnrolmentService())
-	var lc net.ListenConfig
-	l, err := lc.Listen(ctx, "tcp", a.cfg.GRPC.Address)
-	if err != nil {
-		return fmt.Errorf("listen for agents on %s (setting grpc.address): %w", a.cfg.GRPC.Address, err)
-	}
-	a.onClose(func() error { _ = l.Close(); return nil }) // Run has closed it, if it ran
-	a.endpoints.GRPC = l.Addr().String()
-	a.add("agents' port", func(ctx context.Context) error { return server.Run(ctx, l) })
-	return nil
-}
-
-// activeFor is how long after its last row a series counts as active.
-const activeFor = 15 * time.Minute
-
-// status makes the service that says how the platform is.
-func (a *App) status(k *kept, in *inside) *statusService {
-	return &statusService{
-		version: a.cfg.Version, started: a.started, dir: a.cfg.DataDir, log: k.ingest,
-		agents:       in.registry.Counts,
-		stored:       in.storage.Progress,
-		activeSeries: func() int { return k.tsdb.ActiveSeries(time.Now().Add(-activeFor)) },
-		ingested:     in.collector.Totals,
-		ready:        []readiness{{name: "storage", check: in.storage.Ready}},
-	}
+	return &enrolmentForwarder{control: enrolv1.NewEnrolmentServiceClient(p.others.control)}
 }

@@ -5,18 +5,20 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/esolutions/esmon/gateway"
+	"github.com/esolutions/esmon/services/bus/amqp"
 	bussqlite "github.com/esolutions/esmon/services/bus/sqlite"
+	"github.com/esolutions/esmon/services/cluster"
 	"github.com/esolutions/esmon/services/collector"
 	"github.com/esolutions/esmon/services/control"
+	"github.com/esolutions/esmon/services/db/postgres"
 	"github.com/esolutions/esmon/services/live"
 	"github.com/esolutions/esmon/services/mtls"
 	"github.com/esolutions/esmon/services/pki"
 	"github.com/esolutions/esmon/services/query"
+	"github.com/esolutions/esmon/services/route"
 	"github.com/esolutions/esmon/services/storage"
 	"github.com/esolutions/esmon/services/tsdb"
 )
@@ -26,8 +28,9 @@ type Config struct {
 	// Directory for all that is kept: databases, the ingest log, the certificate
 	// authority's keys, the control socket. One server at a time uses it.
 	DataDir string
-	// Parts of the platform to run. The only choice is all: every part in this
-	// process, on embedded databases.
+	// Parts of the platform that this process runs: all for every part, or some of
+	// control, collector, storage and gateway, which needs PostgreSQL and RabbitMQ; or
+	// relay, which forwards the agents of a site and needs neither.
 	Targets []string
 	// How long stopping may take before the process ends anyway. Nothing that was
 	// acknowledged is lost then; the next start takes longer.
@@ -42,9 +45,13 @@ type Config struct {
 	GRPC GRPCConfig
 	// What agents and programs may send, and how it is gathered.
 	Collector collector.Config
-	// The ingest log, es_ingest.db.
-	Bus bussqlite.Config
-	// What is kept, in es_monitor.db, and for how long.
+	// The ingest log: where what was acknowledged waits until it is stored.
+	Bus BusConfig
+	// The database.
+	DB DBConfig
+	// Where processes that run some targets each find one another.
+	Cluster cluster.Config
+	// What is kept, and for how long.
 	TSDB tsdb.Config
 	// Following the ingest log.
 	Storage storage.Config
@@ -54,6 +61,10 @@ type Config struct {
 	Live live.Config
 	// The platform's own certificate authority.
 	PKI pki.Config
+	// How a gateway that is a process of its own reaches storage nodes.
+	Route route.Config
+	// How storage nodes keep graphs from jumping back.
+	Freshness route.FreshnessConfig
 	// The registry of agents and their enrolment.
 	Control control.Config
 	// The platform's metrics about itself.
@@ -61,6 +72,36 @@ type Config struct {
 	// Version of the program.
 	Version string `yaml:"-"`
 }
+
+// BusConfig chooses the ingest log.
+type BusConfig struct {
+	// Kind of log: sqlite, a file in the data directory for one process, or amqp,
+	// streams of RabbitMQ. The settings that follow are those of RabbitMQ.
+	Kind        string
+	amqp.Config `yaml:",inline"`
+	// The file es_ingest.db, where bus.kind is sqlite.
+	SQLite bussqlite.Config `yaml:"sqlite"`
+}
+
+// Kinds of ingest log.
+const (
+	BusSQLite = "sqlite"
+	BusAMQP   = "amqp"
+)
+
+// DBConfig chooses the database.
+type DBConfig struct {
+	// Kind of database: sqlite, a file in the data directory for one process, or
+	// postgres. The settings that follow are those of postgres.
+	Kind            string
+	postgres.Config `yaml:",inline"`
+}
+
+// Kinds of database.
+const (
+	DBSQLite   = "sqlite"
+	DBPostgres = "postgres"
+)
 
 // LogConfig says what is logged and how.
 type LogConfig struct {
@@ -107,9 +148,11 @@ func DefaultConfig() Config {
 		HTTP:      gateway.DefaultConfig(),
 		GRPC:      GRPCConfig{Address: "127.0.0.1:8443", ServerConfig: collector.DefaultServerConfig()},
 		Collector: collector.DefaultConfig(),
-		Bus:       bussqlite.DefaultConfig(), TSDB: tsdb.DefaultConfig(), Storage: storage.DefaultConfig(),
+		Bus:       BusConfig{Kind: BusSQLite, Config: amqp.DefaultConfig(), SQLite: bussqlite.DefaultConfig()},
+		DB:        DBConfig{Kind: DBSQLite, Config: postgres.DefaultConfig()}, Cluster: cluster.DefaultConfig(), TSDB: tsdb.DefaultConfig(), Storage: storage.DefaultConfig(),
 		Query: query.DefaultConfig(), Live: live.DefaultConfig(),
 		PKI: pki.DefaultConfig(), Control: control.DefaultConfig(),
+		Route: route.DefaultConfig(), Freshness: route.DefaultFreshnessConfig(),
 		SelfMonitoring: SelfMonitoringConfig{Interval: 10 * time.Second},
 	}
 }
@@ -120,13 +163,29 @@ func (c *Config) Validate() error {
 	if c.DataDir == "" {
 		errs = append(errs, errors.New("data_dir: is empty; name a directory"))
 	}
-	if !slices.Equal(c.Targets, []string{"all"}) {
-		errs = append(errs, fmt.Errorf("targets: %q is not supported; write all", strings.Join(c.Targets, ",")))
+	if err := c.validateTargets(); err != nil {
+		errs = append(errs, err)
 	}
 	if c.StopTimeout < time.Second {
 		errs = append(errs, fmt.Errorf("stop_timeout: %s is too short; write 1s or more", c.StopTimeout))
 	}
 	return errors.Join(errs...)
+}
+
+// Validate refuses a kind that is none.
+func (c *BusConfig) Validate() error {
+	if c.Kind != BusSQLite && c.Kind != BusAMQP {
+		return fmt.Errorf("kind: %q is no choice; write sqlite or amqp", c.Kind)
+	}
+	return nil
+}
+
+// Validate refuses a kind that is none.
+func (c *DBConfig) Validate() error {
+	if c.Kind != DBSQLite && c.Kind != DBPostgres {
+		return fmt.Errorf("kind: %q is no choice; write sqlite or postgres", c.Kind)
+	}
+	return nil
 }
 
 // Validate returns every mistake in the settings.

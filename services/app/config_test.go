@@ -14,7 +14,11 @@ func TestMistakesInSettings(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ setting, text, want string }{
 		{"data_dir", "", "is empty; name a directory"},
-		{"targets", "collector,storage", `"collector,storage" is not supported; write all`},
+		{"targets", "collector,dispatcher", `there is no "dispatcher"; write all, or some of control, collector, storage, gateway, relay`},
+		{"targets", "all,storage", "all stands alone"},
+		{"targets", "collector,relay", "relay stands alone; it is for hosts that reach collectors only"},
+		{"bus.kind", "kafka", `"kafka" is no choice; write sqlite or amqp`},
+		{"db.kind", "oracle", `"oracle" is no choice; write sqlite or postgres`},
 		{"stop_timeout", "900ms", "900ms is too short; write 1s or more"},
 		{"log.level", "loud", `"loud" is no level; write debug, info, warn or error`},
 		{"log.format", "xml", `"xml" is no format; write text or json`},
@@ -31,6 +35,60 @@ func TestMistakesInSettings(t *testing.T) {
 			s.Validate()
 			if err := s.Err(); err == nil || err.Error() != "test: "+c.setting+": "+c.want {
 				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// TestTargetsNeedOthers checks that a process that runs a part of the platform says
+// at once what it cannot do without.
+func TestTargetsNeedOthers(t *testing.T) {
+	t.Parallel()
+	const dsn, url = "postgres://u:p@127.0.0.1/esmon", "amqp://u:p@127.0.0.1/"
+	for name, c := range map[string]struct {
+		set  map[string]string
+		want []string // what the message says; nothing means that all is good
+	}{
+		"engines": {
+			map[string]string{"targets": "collector,storage", "cluster.control": "a:1"},
+			[]string{"targets: collector,storage shares its database", "db.kind", "targets: collector,storage shares the ingest log", "bus.kind"},
+		},
+		"addresses": {
+			map[string]string{"targets": "gateway"},
+			[]string{"cluster.control: is empty", "cluster.storage: is empty", "cluster.collector: is empty"},
+		},
+		"a node that is all it calls": {
+			map[string]string{"targets": "control,storage,collector,gateway", "db.kind": "postgres", "db.dsn": dsn, "bus.kind": "amqp", "bus.url": url}, nil,
+		},
+		"the whole platform over the engines of a cluster": {
+			map[string]string{"db.kind": "postgres", "db.dsn": dsn, "bus.kind": "amqp", "bus.url": url}, nil,
+		},
+		"a gateway": {
+			map[string]string{"targets": "gateway", "cluster.control": "a:1", "cluster.storage": "dns:///b:1", "cluster.collector": "c:1"}, nil,
+		},
+		"a relay that knows nobody": {
+			map[string]string{"targets": "relay"}, []string{"cluster.control: is empty", "cluster.collector: is empty"},
+		},
+		"a relay, without any engine": {
+			map[string]string{"targets": "relay", "cluster.control": "a:1", "cluster.collector": "c:1"}, nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := DefaultConfig()
+			s := settings.New(&cfg)
+			for setting, text := range c.set {
+				s.Text(setting, text, "test")
+			}
+			s.Validate()
+			err := s.Err()
+			if (err != nil) != (c.want != nil) {
+				t.Fatalf("got %v", err)
+			}
+			for _, w := range c.want {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("got %v, which does not say %q", err, w)
+				}
 			}
 		})
 	}

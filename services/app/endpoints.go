@@ -11,8 +11,9 @@ import (
 
 // Endpoints is where a running server can be reached.
 type Endpoints struct {
-	HTTP string `json:"http"` // dashboard and REST, host:port
-	GRPC string `json:"grpc"` // agents, host:port
+	HTTP     string `json:"http"`               // dashboard and REST, or health checks, host:port
+	GRPC     string `json:"grpc,omitempty"`     // agents, host:port; empty without a collector
+	Internal string `json:"internal,omitempty"` // other nodes, host:port; empty where there are none
 }
 
 const endpointsName = "endpoints.json"

@@ -14,13 +14,13 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 
 	statusv1 "github.com/esolutions/esmon/gen/go/esmon/status/v1"
+	"github.com/esolutions/esmon/services/db/postgres/pgtest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { pgtest.Main(m, stopBroker) }
 
 // testConfig is a server on free ports in a directory of its own, which stores
 // nothing that the test does not send.

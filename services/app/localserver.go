@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	agentsv1 "github.com/esolutions/esmon/gen/go/esmon/agents/v1"
+	clusterv1 "github.com/esolutions/esmon/gen/go/esmon/cluster/v1"
 	enrolv1 "github.com/esolutions/esmon/gen/go/esmon/enrol/v1"
 	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
 	livev1 "github.com/esolutions/esmon/gen/go/esmon/live/v1"
@@ -25,16 +26,6 @@ const maxRequestBytes = 32 << 20
 // gateway, whose calls these are, has drained by then.
 const localGrace = 2 * time.Second
 
-// services are what the gateway and the command line can call.
-type services struct {
-	agents agentsv1.AgentsServiceServer
-	tokens enrolv1.TokenServiceServer
-	ingest ingestv1.IngestServiceServer
-	live   livev1.LiveServiceServer
-	query  queryv1.QueryServiceServer
-	status statusv1.StatusServiceServer
-}
-
 // localServer serves them on the control socket. Whoever can open the socket may
 // do everything: it is the server's own user.
 type localServer struct {
@@ -43,19 +34,37 @@ type localServer struct {
 	grpc     *grpc.Server
 }
 
-func newLocalServer(dir string, l net.Listener, s services, log *slog.Logger) *localServer {
-	g := grpc.NewServer(
+func newLocalServer(dir string, l net.Listener, p *platform, log *slog.Logger) *localServer {
+	options := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(maxRequestBytes),
 		grpc.ChainUnaryInterceptor(fault.UnaryServerInterceptor(log)),
 		grpc.ChainStreamInterceptor(fault.StreamServerInterceptor(log)),
-	)
-	agentsv1.RegisterAgentsServiceServer(g, s.agents)
-	enrolv1.RegisterTokenServiceServer(g, s.tokens)
-	ingestv1.RegisterIngestServiceServer(g, s.ingest)
-	livev1.RegisterLiveServiceServer(g, s.live)
-	queryv1.RegisterQueryServiceServer(g, s.query)
-	statusv1.RegisterStatusServiceServer(g, s.status)
+	}
+	if p.others != nil && p.others.all != nil {
+		options = append(options, grpc.UnknownServiceHandler(forwardTo(p.others.all)))
+	}
+	g := grpc.NewServer(options...)
+	p.registerLocal(g)
 	return &localServer{dir: dir, listener: l, grpc: g}
+}
+
+// registerLocal puts on the control socket what this process has.
+func (p *platform) registerLocal(g *grpc.Server) {
+	statusv1.RegisterStatusServiceServer(g, p.status)
+	if p.id.authority != nil {
+		agentsv1.RegisterAgentsServiceServer(g, p.registry.AgentsService())
+		enrolv1.RegisterTokenServiceServer(g, p.registry.TokenService())
+	}
+	if p.joining != nil {
+		clusterv1.RegisterNodeTokenServiceServer(g, p.joining.TokenService())
+	}
+	if p.collector != nil {
+		ingestv1.RegisterIngestServiceServer(g, p.collector)
+	}
+	if p.queries != nil {
+		queryv1.RegisterQueryServiceServer(g, p.queries)
+		livev1.RegisterLiveServiceServer(g, p.live)
+	}
 }
 
 // Run serves until ctx ends and the open calls are done.

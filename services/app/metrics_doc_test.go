@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/esolutions/esmon/services/db/postgres/pgtest"
 )
 
 const (
@@ -35,6 +37,18 @@ func TestPlatformMetrics(t *testing.T) {
 	cfg.SelfMonitoring.Interval = time.Hour // registered, and silent
 	a := build(t, cfg)
 	metrics, reasons := serverMetrics(t, a.reg)
+	// A node of all targets has what several processes have beside that.
+	node := clusterConfig(t, pgtest.DSN(t), brokerURL(t, "metrics"), targets...)
+	b := build(t, node)
+	more, _ := serverMetrics(t, b.reg)
+	for name, m := range more {
+		if _, known := metrics[name]; !known {
+			metrics[name] = m
+		}
+	}
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
 	have, err := os.ReadFile(metricsPath)
 	if err != nil {
 		t.Fatal(err)

@@ -32,7 +32,9 @@ Every setting has a default that works. A value comes from, each overriding the 
 1. the default,
 2. the file given by ` + "`esmon serve --config FILE`" + `, YAML, one section an indented block,
 3. the environment: ` + "`ESMON_`" + `, the section and the name in capitals, such as ` + "`ESMON_HTTP_ADDRESS`" + `; lists are separated by commas,
-4. flags: ` + "`--data-dir`, `--http`, `--grpc`, `--target`, `--log-level`" + `.
+4. flags: ` + "`--data-dir`, `--http`, `--grpc`, `--internal`, `--target`, `--log-level`" + `.
+
+Two variables choose an engine together with where it is: ` + "`ESMON_AMQP_URL`" + ` sets ` + "`bus.url`" + ` and ` + "`bus.kind`" + `, ` + "`ESMON_POSTGRES_DSN`" + ` sets ` + "`db.dsn`" + ` and ` + "`db.kind`" + `.
 
 ` + "`esmon serve --check-config`" + ` says every mistake with its line and ends with 1, or with 0 if there is none. A key that is no setting is a mistake.
 

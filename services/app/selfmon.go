@@ -23,6 +23,13 @@ type pusher interface {
 	Push(context.Context, *ingestv1.PushRequest) (*ingestv1.PushResponse, error)
 }
 
+// pushClient is a collector elsewhere.
+type pushClient struct{ client ingestv1.IngestServiceClient }
+
+func (c pushClient) Push(ctx context.Context, req *ingestv1.PushRequest) (*ingestv1.PushResponse, error) {
+	return c.client.Push(ctx, req)
+}
+
 // selfMonitor stores the platform's own metrics in the platform, by the way that
 // every program's points take, so that its lag, drops and refusals have a past and
 // can be shown and alerted on.

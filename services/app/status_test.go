@@ -47,7 +47,7 @@ func testStatus(t *testing.T) *statusService {
 		},
 		activeSeries: func() int { return 7 },
 		ingested:     func() (samples, refused int64) { return 11, 1 },
-		ready:        []readiness{{"storage", func() error { return nil }}, {"bus", func() error { return nil }}},
+		ready:        func() []string { return nil },
 	}
 }
 
@@ -89,8 +89,7 @@ func TestNotReady(t *testing.T) {
 	}{
 		"parts": {
 			func(s *statusService) {
-				s.ready[0].check = func() error { return errors.New("behind") }
-				s.ready[1].check = func() error { return errors.New("full") }
+				s.ready = func() []string { return []string{"storage: behind", "bus: full"} }
 			},
 			[]string{"storage: behind", "bus: full"}, 2,
 		},

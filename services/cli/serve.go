@@ -14,12 +14,15 @@ import (
 	"github.com/esolutions/esmon/services/settings"
 )
 
-// serveFlags maps flags to the settings they set.
-var serveFlags = []struct{ flag, setting, help string }{
+// flagSetting is a flag that sets a setting.
+type flagSetting struct{ flag, setting, help string }
+
+var serveFlags = []flagSetting{
 	{"target", "targets", "parts to run, separated by commas; all runs the whole platform in this process"},
 	{"data-dir", "data_dir", "directory for all that is kept"},
 	{"http", "http.address", "where the dashboard and the REST interface listen; port 0 takes a free one"},
 	{"grpc", "grpc.address", "where agents connect; port 0 takes a free one"},
+	{"internal", "cluster.address", "where other processes of the platform connect; port 0 takes a free one"},
 	{"log-level", "log.level", "debug, info, warn or error"},
 }
 
@@ -37,13 +40,9 @@ func serveCommand(p *Program) *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&file, "config", p.env("ESMON_CONFIG", ""), "configuration file, YAML ($ESMON_CONFIG)")
 	f.BoolVar(&checkOnly, "check-config", false, "say every mistake in the configuration and end; 0 if there is none")
-	defaults := defaultTexts()
-	for _, s := range serveFlags {
-		f.String(s.flag, "", s.help)
-		f.Lookup(s.flag).DefValue = defaults[s.setting] // for the help; left out, it overrides nothing
-	}
+	addSettings(cmd, serveFlags)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		cfg, err := p.loadConfig(cmd, file)
+		cfg, err := p.loadConfig(cmd, file, serveFlags)
 		if err != nil {
 			return err
 		}
@@ -56,8 +55,18 @@ func serveCommand(p *Program) *cobra.Command {
 	return cmd
 }
 
+// addSettings adds flags that set settings.
+func addSettings(cmd *cobra.Command, flags []flagSetting) {
+	f := cmd.Flags()
+	defaults := defaultTexts()
+	for _, s := range flags {
+		f.String(s.flag, "", s.help)
+		f.Lookup(s.flag).DefValue = defaults[s.setting] // for the help; left out, it overrides nothing
+	}
+}
+
 // loadConfig reads the configuration from all its sources.
-func (p *Program) loadConfig(cmd *cobra.Command, file string) (app.Config, error) {
+func (p *Program) loadConfig(cmd *cobra.Command, file string, flags []flagSetting) (app.Config, error) {
 	cfg := app.DefaultConfig()
 	s := settings.New(&cfg)
 	if file != "" {
@@ -67,14 +76,28 @@ func (p *Program) loadConfig(cmd *cobra.Command, file string) (app.Config, error
 		}
 		s.YAML(file, text)
 	}
+	p.aliases(s)
 	s.Environment(p.Environ)
-	for _, x := range serveFlags {
+	for _, x := range flags {
 		if fl := cmd.Flags().Lookup(x.flag); fl.Changed {
 			s.Text(x.setting, fl.Value.String(), "flag --"+x.flag)
 		}
 	}
 	s.Validate()
 	return cfg, configError(s.Err())
+}
+
+// aliases are variables that choose an engine together with where it is.
+func (p *Program) aliases(s *settings.Set) {
+	for _, x := range []struct{ name, setting, kindSetting, kind string }{
+		{"ESMON_AMQP_URL", "bus.url", "bus.kind", app.BusAMQP},
+		{"ESMON_POSTGRES_DSN", "db.dsn", "db.kind", app.DBPostgres},
+	} {
+		if text := p.env(x.name, ""); text != "" {
+			s.Text(x.setting, text, x.name)
+			s.Text(x.kindSetting, x.kind, x.name)
+		}
+	}
 }
 
 // configError makes a mistake in a flag one of the command line.
@@ -118,16 +141,29 @@ func (p *Program) serve(cmd *cobra.Command, cfg app.Config) error {
 
 // greet says where the platform is and what to do first.
 func (p *Program) greet(cfg app.Config, e app.Endpoints) error {
-	_, err := fmt.Fprintf(p.Stdout, `esmon %s
-  dashboard  http://%s/
-  REST       http://%s/api/docs
-  Grafana    http://%s/prometheus (data source of type Prometheus)
-  agents     %s
-  data       %s
-A first question:
-  esmon query 'system_uptime_seconds' --data-dir %s
-  curl 'http://%s/prometheus/api/v1/query?query=system_uptime_seconds'
-`, p.Version, e.HTTP, e.HTTP, e.HTTP, e.GRPC, cfg.DataDir, cfg.DataDir, e.HTTP)
+	var b strings.Builder
+	add := func(what, format string, args ...any) {
+		fmt.Fprintf(&b, "  %-10s "+format+"\n", append([]any{what}, args...)...)
+	}
+	fmt.Fprintf(&b, "esmon %s, %s\n", p.Version, strings.Join(cfg.Targets, ","))
+	if cfg.Serves() {
+		add("dashboard", "http://%s/", e.HTTP)
+		add("REST", "http://%s/api/docs", e.HTTP)
+		add("Grafana", "http://%s/prometheus (data source of type Prometheus)", e.HTTP)
+	} else {
+		add("health", "http://%s/readyz", e.HTTP)
+	}
+	if e.GRPC != "" {
+		add("agents", "%s", e.GRPC)
+	}
+	if e.Internal != "" {
+		add("nodes", "%s", e.Internal)
+	}
+	add("data", "%s", cfg.DataDir)
+	if cfg.Serves() {
+		fmt.Fprintf(&b, "A first question:\n  esmon query 'system_uptime_seconds' --data-dir %s\n  curl 'http://%s/prometheus/api/v1/query?query=system_uptime_seconds'\n", cfg.DataDir, e.HTTP)
+	}
+	_, err := io.WriteString(p.Stdout, b.String())
 	return err
 }
 

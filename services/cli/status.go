@@ -45,7 +45,10 @@ func statusTable(s *statusv1.GetStatusResponse) *table {
 	add("started", "%s", stamp(s.GetStartTime()))
 	add("ready", "%t", s.GetReady())
 	for _, r := range s.GetReasons() {
-		add("not ready because", "%s", r)
+		add(map[bool]string{true: "trouble", false: "not ready because"}[s.GetReady()], "%s", r)
+	}
+	for _, w := range s.GetWarnings() {
+		add("less safe because", "%s", w)
 	}
 	add("agents", "%d", s.GetAgents())
 	add("agents connected", "%d", s.GetAgentsConnected())
@@ -56,7 +59,33 @@ func statusTable(s *statusv1.GetStatusResponse) *table {
 	for _, x := range s.GetPartitions() {
 		add(fmt.Sprintf("ingest log %d", x.GetPartition()), "%s", partitionText(x))
 	}
+	for _, n := range s.GetNodes() {
+		add(nodeTitle(n), "%s", nodeText(n))
+	}
 	return t
+}
+
+func nodeTitle(n *statusv1.Node) string {
+	if n.GetName() == "" {
+		return "node at " + n.GetAddress()
+	}
+	return "node " + n.GetName()
+}
+
+// nodeText says what a node runs and how it is.
+func nodeText(n *statusv1.Node) string {
+	text := strings.Join(n.GetTargets(), ",") + ", "
+	if !n.GetReady() {
+		return text + "not ready: " + strings.Join(n.GetReasons(), "; ")
+	}
+	text += "ready since " + stamp(n.GetStartTime())
+	for _, x := range n.GetPartitions() {
+		text += fmt.Sprintf("; partition %d %s, lag %s", x.GetPartition(), upTo("read", x.GetHeadOffset()), time.Duration(x.GetLagMs())*time.Millisecond)
+		if x.GetStoredBy() == n.GetName() {
+			text += ", stored here"
+		}
+	}
+	return text
 }
 
 // partitionText says what the ingest log holds and how far it was read and stored.
@@ -65,8 +94,16 @@ func partitionText(x *statusv1.Partition) string {
 	if x.GetFirstOffset() >= x.GetNextOffset() {
 		return "empty, " + upTo("stored", x.GetCommittedOffset())
 	}
-	return fmt.Sprintf("records %d to %d, %s; %s, %s, lag %s", x.GetFirstOffset(), x.GetNextOffset()-1, size(x.GetBytes()),
+	return fmt.Sprintf("records %d to %d%s; %s, %s, lag %s", x.GetFirstOffset(), x.GetNextOffset()-1, sizeText(x.GetBytes()),
 		upTo("read", x.GetHeadOffset()), upTo("stored", x.GetCommittedOffset()), time.Duration(x.GetLagMs())*time.Millisecond)
+}
+
+// sizeText says how large the log is, where it can tell.
+func sizeText(bytes int64) string {
+	if bytes == 0 {
+		return ""
+	}
+	return ", " + size(bytes)
 }
 
 func upTo(done string, next int64) string {

@@ -21,7 +21,7 @@ type TokenSource func(ctx context.Context, dataDir string, uses int) (string, er
 type options struct {
 	dataDir, http string
 	remoteWrite   string
-	serverPID     int
+	serverPIDs    []int
 	verify, json  bool
 	saturate      bool
 }
@@ -65,12 +65,12 @@ func Command(tokens TokenSource) *cobra.Command {
 	f.DurationVar(&cfg.Drain, "drain", cfg.Drain, "how long to wait for the last acknowledgements")
 	f.StringVar(&cfg.Recording, "recording", cfg.Recording, "values of a busy or an idle host")
 	f.StringVar(&cfg.Name, "name", cfg.Name, "prefix of the host names")
-	f.StringVar(&cfg.Address, "server", "", "agents' port of the server (default: the one of --data-dir)")
+	f.StringVar(&cfg.Address, "server", "", "agents' ports of the collectors, separated by commas (default: the one of --data-dir)")
 	f.StringVar(&cfg.Token, "token", "", "enrolment token (default: made through --data-dir)")
 	f.StringVar(&o.dataDir, "data-dir", "data", "data directory of a server on this host")
 	f.StringVar(&o.http, "http", "", "base URL for --verify (default: the one of --data-dir)")
 	f.StringVar(&o.remoteWrite, "remote-write", "", "send to this Prometheus remote-write URL instead, to measure another system")
-	f.IntVar(&o.serverPID, "server-pid", 0, "process whose CPU time is measured (Linux)")
+	f.IntSliceVar(&o.serverPIDs, "server-pid", nil, "processes whose CPU time is measured together (Linux)")
 	f.BoolVar(&o.verify, "verify", false, "compare what is stored with what was acknowledged")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	cmd.MarkFlagsMutuallyExclusive("paced", "saturate")
@@ -83,17 +83,17 @@ func run(ctx context.Context, cfg Config, o options, tokens TokenSource, out io.
 	if err != nil {
 		return err
 	}
-	before := readUsage(o.serverPID)
+	before := readUsageOf(o.serverPIDs)
 	var report Report
 	if fleet == nil {
 		report, err = RemoteWrite(ctx, cfg, o.remoteWrite)
 	} else {
 		report, err = fleet.Run(ctx)
 	}
-	after := readUsage(o.serverPID)
+	after := readUsageOf(o.serverPIDs)
 	cfg.Token = "***"
 	result := Result{Config: cfg, Report: report, SamplesPerSec: float64(report.Samples) / report.Took.Seconds()}
-	if o.serverPID != 0 && report.Samples > 0 {
+	if len(o.serverPIDs) > 0 && report.Samples > 0 {
 		result.CPUPerMillion = (after.cpu - before.cpu).Seconds() / float64(report.Samples) * 1e6
 		result.ServerMemoryBytes = after.memory
 	}

@@ -9,12 +9,16 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
 
 	enrolv1 "github.com/esolutions/esmon/gen/go/esmon/enrol/v1"
 	"github.com/esolutions/esmon/services/mtls"
@@ -23,6 +27,7 @@ import (
 
 // identity is who a simulated agent is.
 type identity struct {
+	number                    int
 	hostName, hostID, spoolID string
 	certificate               tls.Certificate
 	roots                     *x509.CertPool
@@ -35,7 +40,8 @@ func enrolAll(ctx context.Context, cfg *Config) ([]identity, error) {
 		return nil, fmt.Errorf("enrol the fleet: %w", err)
 	}
 	creds := credentials.NewTLS(mtls.PinnedClientConfig(token.Fingerprint, mtls.Options{}))
-	conn, err := grpc.NewClient(cfg.Address, grpc.WithTransportCredentials(creds))
+	where, addresses := target(cfg.Address, 0)
+	conn, err := grpc.NewClient(where, addresses, grpc.WithTransportCredentials(creds))
 	if err != nil {
 		return nil, fmt.Errorf("enrol the fleet at %s: %w", cfg.Address, err)
 	}
@@ -59,7 +65,7 @@ func enrolAll(ctx context.Context, cfg *Config) ([]identity, error) {
 }
 
 func enrol(ctx context.Context, client enrolv1.EnrolmentServiceClient, cfg *Config, number int) (identity, error) {
-	id := identity{hostName: fmt.Sprintf("%s-%05d", cfg.Name, number), hostID: randomHex(), spoolID: randomHex()}
+	id := identity{number: number, hostName: fmt.Sprintf("%s-%05d", cfg.Name, number), hostID: randomHex(), spoolID: randomHex()}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return id, err
@@ -86,13 +92,30 @@ func enrol(ctx context.Context, client enrolv1.EnrolmentServiceClient, cfg *Conf
 	return id, nil
 }
 
+// target returns what leads to the collectors at the addresses, host:port separated
+// by commas: the first, or the next one if that does not answer. Which is the first
+// depends on the number.
+func target(addresses string, number int) (string, grpc.DialOption) {
+	list := strings.Split(addresses, ",")
+	var state resolver.State
+	for i := range list {
+		state.Addresses = append(state.Addresses, resolver.Address{Addr: strings.TrimSpace(list[(i+number)%len(list)])})
+	}
+	r := manual.NewBuilderWithScheme("collectors")
+	r.InitialState(state)
+	return "collectors:///fleet", grpc.WithResolvers(r)
+}
+
 // dialAgent returns a connection as the agent. It connects when first used.
-func dialAgent(address string, id identity) (*grpc.ClientConn, error) {
+func dialAgent(addresses string, id identity) (*grpc.ClientConn, error) {
 	config := mtls.ClientConfig(mtls.Options{
 		Certificate: func() (*tls.Certificate, error) { return &id.certificate, nil },
 		Roots:       func() *x509.CertPool { return id.roots },
 	})
-	return grpc.NewClient(address,
+	where, option := target(addresses, id.number)
+	return grpc.NewClient(where, option,
+		// A collector that was stopped in its tracks closes nothing.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 5 * time.Second}),
 		grpc.WithTransportCredentials(credentials.NewTLS(config)),
 		grpc.WithDefaultCallOptions(grpc.UseCompressor(zstdgrpc.Name), grpc.ForceCodecV2(zstdgrpc.Codec())),
 		// After a server's restart the fleet shall be back soon, and not at once.

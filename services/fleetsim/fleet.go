@@ -26,7 +26,7 @@ type Config struct {
 	Duration  time.Duration // how long batches are made; 0 for until Moments are
 	Drain     time.Duration // how long to wait for acknowledgements after that
 	Recording string        // busy or idle
-	Address   string        // of the agents' port, host:port
+	Address   string        // of the agents' ports, host:port separated by commas
 	Token     string        // enrolment token for as many agents
 	Name      string        // host names are NAME-00000 and on
 

@@ -38,3 +38,14 @@ func readUsage(pid int) usage {
 		memory: ticks(rss) * int64(os.Getpagesize()),
 	}
 }
+
+// readUsageOf adds up what several processes used.
+func readUsageOf(pids []int) usage {
+	var sum usage
+	for _, pid := range pids {
+		u := readUsage(pid)
+		sum.cpu += u.cpu
+		sum.memory += u.memory
+	}
+	return sum
+}

@@ -1,0 +1,92 @@
+package app
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	agentsv1 "github.com/esolutions/esmon/gen/go/esmon/agents/v1"
+	enrolv1 "github.com/esolutions/esmon/gen/go/esmon/enrol/v1"
+	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
+	livev1 "github.com/esolutions/esmon/gen/go/esmon/live/v1"
+	queryv1 "github.com/esolutions/esmon/gen/go/esmon/query/v1"
+	"github.com/esolutions/esmon/services/cluster"
+	"github.com/esolutions/esmon/services/route"
+)
+
+// platformServices are what people and programs may call, wherever it is.
+var platformServices = []string{
+	agentsv1.AgentsService_ServiceDesc.ServiceName, enrolv1.TokenService_ServiceDesc.ServiceName,
+	ingestv1.IngestService_ServiceDesc.ServiceName,
+	queryv1.QueryService_ServiceDesc.ServiceName, livev1.LiveService_ServiceDesc.ServiceName,
+}
+
+// others is the way to the other processes of the platform. What this process
+// itself runs is called the same way, through its internal port: there is one way
+// to be right.
+type others struct {
+	control, collector *grpc.ClientConn
+	storage            *route.Storage // nil where nobody asks for data
+	all                *route.Conn    // what people and programs may call
+}
+
+// buildOthers makes the connections. They are made when they are needed.
+func (a *App) buildOthers(ctx context.Context, p *platform) error {
+	if p.id.node == nil {
+		return nil
+	}
+	l, err := a.listenInternal(ctx)
+	if err != nil {
+		return err
+	}
+	p.id.internal = l
+	var o others
+	if o.control, err = a.dial(p, cluster.Control, a.cfg.Cluster.Control); err != nil {
+		return err
+	}
+	if o.collector, err = a.dial(p, cluster.Collector, a.cfg.Cluster.Collector); err != nil {
+		return err
+	}
+	p.others = &o
+	if !a.cfg.runsAny(cluster.Control, cluster.Gateway) {
+		return nil
+	}
+	o.storage, err = route.NewStorage(a.cfg.Route, route.Deps{
+		Addresses:   a.addresses(cluster.Storage, a.cfg.Cluster.Storage),
+		Credentials: p.id.node.Credentials(cluster.Storage),
+		HTTP:        p.id.node.Transport(cluster.Storage), Health: cluster.Storage,
+	}, a.log, a.reg)
+	if err != nil {
+		return err
+	}
+	a.add("way to storage", o.storage.Run)
+	o.all, err = route.NewConn(
+		route.Part{Name: "control", Conn: o.control, Services: []string{
+			agentsv1.AgentsService_ServiceDesc.ServiceName, enrolv1.TokenService_ServiceDesc.ServiceName,
+		}},
+		route.Part{Name: "collector", Conn: o.collector, Services: []string{ingestv1.IngestService_ServiceDesc.ServiceName}},
+		route.Part{Name: "storage", Conn: o.storage, Services: []string{
+			queryv1.QueryService_ServiceDesc.ServiceName, livev1.LiveService_ServiceDesc.ServiceName,
+		}},
+	)
+	return err
+}
+
+// addresses returns where nodes with the target are: as configured, or this
+// process, if it is one and no other is named.
+func (a *App) addresses(target string, configured []string) []string {
+	if len(configured) == 0 && a.cfg.runs(target) {
+		return []string{a.endpoints.Internal}
+	}
+	return configured
+}
+
+// dial returns a connection to all nodes with the target.
+func (a *App) dial(p *platform, target string, configured []string) (*grpc.ClientConn, error) {
+	conn, err := cluster.Dial(target, a.addresses(target, configured), p.id.node)
+	if err != nil {
+		return nil, err
+	}
+	a.onClose(conn.Close)
+	return conn, nil
+}

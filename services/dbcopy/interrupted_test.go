@@ -1,0 +1,306 @@
+package dbcopy_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/esolutions/esmon/services/control"
+	"github.com/esolutions/esmon/services/dbcopy"
+	"github.com/esolutions/esmon/services/tsdb"
+)
+
+var errFault = errors.New("pulled the plug")
+
+// fault fails writes, before or after they take place: each run of a copy ends with
+// the first of its writes that is not in done.
+type fault struct {
+	happened bool
+	done     map[string]bool // that failed already: what and which of its kind in a run
+	seen     map[string]int  // of this run
+}
+
+func (f *fault) begin() { f.seen = map[string]int{} }
+
+func (f *fault) write(what string, do func() error) error {
+	key := fmt.Sprint(what, " ", f.seen[what])
+	f.seen[what]++
+	if f.done[key] {
+		return do()
+	}
+	f.done[key] = true
+	if f.happened {
+		if err := do(); err != nil {
+			return err
+		}
+	}
+	return errFault
+}
+
+type faultyStore struct {
+	tsdb.Store
+	*fault
+}
+
+func (s faultyStore) Commit(ctx context.Context, c *tsdb.Cut) error {
+	what := "definitions"
+	switch {
+	case c.From == (tsdb.Position{}):
+		what = "claim"
+	case len(c.Chunks) > 0:
+		what = "cut"
+	case len(c.Blocks) > 0:
+		what = "empty cut"
+	case c.To.LogID == "":
+		what = "completion"
+	}
+	return s.write(what, func() error { return s.Store.Commit(ctx, c) })
+}
+
+func (s faultyStore) BeginMerge(ctx context.Context, partition int, block int64) (tsdb.Merge, error) {
+	m, err := s.Store.BeginMerge(ctx, partition, block)
+	return faultyMerge{m, s.fault}, err
+}
+
+type faultyMerge struct {
+	tsdb.Merge
+	*fault
+}
+
+func (m faultyMerge) Write(ctx context.Context, chunks []tsdb.Chunk) error {
+	return m.write("merge write", func() error { return m.Merge.Write(ctx, chunks) })
+}
+
+func (m faultyMerge) Commit(ctx context.Context) error {
+	return m.write("merge commit", func() error { return m.Merge.Commit(ctx) })
+}
+
+// Abort does nothing: a process that is killed aborts nothing. The merge's connection
+// is lost with the context.
+func (m faultyMerge) Abort(context.Context) error { return nil }
+
+type faultyRegistry struct {
+	dbcopy.Registry
+	*fault
+}
+
+func (r faultyRegistry) Import(ctx context.Context, tokens []control.Token, agents []control.Agent) error {
+	return r.write("import", func() error { return r.Registry.Import(ctx, tokens, agents) })
+}
+
+// TestInterruptedAnywhere lets run after run fail at its next write, until one gets
+// to the end.
+func TestInterruptedAnywhere(t *testing.T) {
+	t.Parallel()
+	for _, happened := range []bool{false, true} {
+		t.Run(fmt.Sprintf("happened=%v", happened), func(t *testing.T) {
+			t.Parallel()
+			i, to := newInstallation(t), newTarget(t)
+			i.drain()
+			f := &fault{happened: happened, done: map[string]bool{}}
+			err := errFault
+			for errors.Is(err, errFault) || err != nil && strings.Contains(err.Error(), "another merge of it is under way") { // the server has not noticed yet
+				f.begin()
+				ctx, cancel := context.WithCancel(t.Context())
+				_, err = dbcopy.Copy(ctx, i.database(), dbcopy.Database{Registry: faultyRegistry{to.Control(), f}, Chunks: faultyStore{to.Chunks(), f}}, ignore)
+				cancel()
+			}
+			must(t, err)
+			for _, what := range []string{"claim 0", "import 1", "definitions 2", "empty cut 0", "merge write 0", "merge commit 0", "cut 1", "completion 0"} {
+				if !f.done[what] {
+					t.Errorf("write %q did not fail; these did: %v", what, f.done)
+				}
+			}
+			i.same(to)
+		})
+	}
+}
+
+// same compares the installation with its copy.
+func (i *installation) same(to *target) {
+	i.Helper()
+	if got, want := all(i, openOver(i, to.Chunks())), all(i, openOver(i, i.file.Chunks())); !reflect.DeepEqual(got, want) {
+		i.Error("the samples differ")
+	}
+	if s := copyAll(i, i.database(), to.database()); !s.Before {
+		i.Error("the copy is not complete")
+	}
+	got, err := to.Chunks().Rejected(i.Context(), 1000)
+	must(i, err)
+	want, err := i.file.Chunks().Rejected(i.Context(), 1000)
+	if must(i, err); !reflect.DeepEqual(got, want) {
+		i.Error("the rejected rows differ")
+	}
+}
+
+// TestCancelledAnywhere ends the copy at each report of progress.
+func TestCancelledAnywhere(t *testing.T) {
+	t.Parallel()
+	i, to := newInstallation(t), newTarget(t)
+	i.drain()
+	var steps []string
+	for run := 1; ; run++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		reports := 0
+		_, err := dbcopy.Copy(ctx, i.database(), to.database(), func(p dbcopy.Progress) {
+			if reports++; reports == run {
+				steps = append(steps, p.Step)
+				cancel()
+			}
+		})
+		cancel()
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, context.Canceled) {
+			t.Fatalf("run %d, cancelled in %v: %v", run, steps, err)
+		}
+	}
+	if slices.Sort(steps); !slices.Equal(slices.Compact(steps), []string{"chunks", "comparison", "definitions", "tokens and agents"}) {
+		t.Errorf("cancelled in %v", steps)
+	}
+	i.same(to)
+}
+
+// TestForeignTargets refuses every target that holds something else, and leaves it
+// as it is.
+func TestForeignTargets(t *testing.T) {
+	t.Parallel()
+	i := newInstallation(t)
+	i.drain()
+	for name, c := range map[string]struct {
+		fill func(t *testing.T, to *target)
+		want string
+	}{
+		"a token": {func(t *testing.T, to *target) {
+			must(t, to.Control().CreateToken(t.Context(), control.Token{ID: "x", SecretHash: []byte("x"), Uses: 1, Created: now, Expires: now}, 10))
+		}, "it holds 1 tokens, 0 agents, 0 blocks and 0 definitions"},
+		"a server stored something": {func(t *testing.T, to *target) {
+			must(t, to.Chunks().Commit(t.Context(), &tsdb.Cut{To: tsdb.Position{LogID: "log", Offset: 2, Cut: 1}, Now: now}))
+		}, "a server has stored data in it (partition 0, cut 1)"},
+		"a server stored something in another partition": {func(t *testing.T, to *target) {
+			must(t, to.Chunks().Commit(t.Context(), &tsdb.Cut{Partition: 3, To: tsdb.Position{Offset: 1, Cut: 5}, Now: now}))
+		}, "a server has stored data in it (partition 3, cut 5)"},
+		"another copy": {func(t *testing.T, to *target) {
+			copyAll(t, openInstallation(t, t.TempDir()).database(), to.database())
+		}, "it holds another copy"},
+		"a part of another copy": {func(t *testing.T, to *target) {
+			other := openInstallation(t, t.TempDir())
+			other.publish(1, now, 1, 1)
+			other.drain()
+			interrupt(t, other.database(), to)
+		}, "a part of another copy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			to := newTarget(t)
+			c.fill(t, to)
+			before, err := to.Chunks().Load(t.Context())
+			must(t, err)
+			_, err = dbcopy.Copy(t.Context(), i.database(), to.database(), ignore)
+			if !errors.Is(err, dbcopy.ErrTargetInUse) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+			after, err := to.Chunks().Load(t.Context())
+			if must(t, err); !reflect.DeepEqual(after, before) {
+				t.Errorf("the target was changed from %+v to %+v", before, after)
+			}
+		})
+	}
+}
+
+// interrupt copies a part.
+func interrupt(t *testing.T, from dbcopy.Database, to *target) {
+	t.Helper()
+	f := &fault{done: map[string]bool{"claim 0": true, "import 0": true}, seen: map[string]int{}}
+	_, err := dbcopy.Copy(t.Context(), from, dbcopy.Database{Registry: faultyRegistry{to.Control(), f}, Chunks: faultyStore{to.Chunks(), f}}, ignore)
+	if !errors.Is(err, errFault) {
+		t.Fatal(err)
+	}
+}
+
+// TestSourceWentOn refuses to go on with a copy of an installation that changed
+// meanwhile in any way.
+func TestSourceWentOn(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(i *installation){
+		"stored": func(i *installation) { i.publish(1, now, 3, 3); i.drain() },
+		"merged": func(i *installation) { i.mergeAll() },
+		"enrolled": func(i *installation) {
+			must(i, i.file.Control().RevokeAgent(i.Context(), "agent-0", now))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i, to := newInstallation(t), newTarget(t)
+			i.drain()
+			interrupt(t, i.database(), to)
+			change(i)
+			if _, err := dbcopy.Copy(t.Context(), i.database(), to.database(), ignore); !errors.Is(err, dbcopy.ErrTargetInUse) || !strings.Contains(err.Error(), "a server ran on the source again") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
+
+// TestDamageIsFound changes what the target gives back: the copy must not complete.
+func TestDamageIsFound(t *testing.T) {
+	t.Parallel()
+	i, to := newInstallation(t), newTarget(t)
+	i.drain()
+	for name, damage := range map[string]func(k *tsdb.Chunk){
+		"a bit":    func(k *tsdb.Chunk) { k.Data[len(k.Data)-1] ^= 1 },
+		"a number": func(k *tsdb.Chunk) { k.Cut++ },
+	} {
+		_, err := dbcopy.Copy(t.Context(), i.database(), dbcopy.Database{Registry: to.Control(), Chunks: damagedStore{to.Chunks(), damage}}, ignore)
+		if !errors.Is(err, dbcopy.ErrDiffers) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if pos := positionOf(t.Context(), t, to.Chunks()); !pos.Incomplete() {
+			t.Errorf("%s: the position is %+v", name, pos)
+		}
+	}
+	copyAll(t, i.database(), to.database())
+	i.same(to)
+}
+
+type damagedStore struct {
+	tsdb.Store
+	damage func(k *tsdb.Chunk)
+}
+
+func (s damagedStore) Export(ctx context.Context, partition int, block int64, f func(bool, []tsdb.Chunk) error) error {
+	return s.Store.Export(ctx, partition, block, func(merged bool, chunks []tsdb.Chunk) error {
+		s.damage(&chunks[len(chunks)/2])
+		return f(merged, chunks)
+	})
+}
+
+// TestNoTableIsForgotten fails when there is a table that the copy knows nothing of.
+func TestNoTableIsForgotten(t *testing.T) {
+	t.Parallel()
+	known := map[string]string{
+		"agents": "copied", "tokens": "copied", "agents_revision": "counts changes of this database", "goose_db_version": "its schema's",
+		"leases": "of processes", "node_tokens": "of processes", "tsdb_partitions": "copied", "tsdb_schemas": "copied", "tsdb_entities": "copied",
+		"tsdb_pairs": "copied", "tsdb_blocks": "copied", "tsdb_cuts": "copied", "tsdb_rejected": "copied", "tsdb_retired": "what is to be dropped",
+		"sqlite_sequence": "SQLite's own",
+	}
+	rows, err := newInstallation(t).file.Read().QueryContext(t.Context(), "SELECT name FROM sqlite_schema WHERE type = 'table'")
+	must(t, err)
+	defer func() { must(t, rows.Close()) }()
+	n := 0
+	for ; rows.Next(); n++ {
+		var name string
+		must(t, rows.Scan(&name))
+		if known[name] == "" && !strings.HasPrefix(name, "chunks_") {
+			t.Errorf("table %s: is it copied?", name)
+		}
+	}
+	if must(t, rows.Err()); n < len(known) {
+		t.Errorf("%d tables", n)
+	}
+}
