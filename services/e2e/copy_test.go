@@ -22,6 +22,9 @@ import (
 func TestCopyToCluster(t *testing.T) {
 	t.Parallel()
 	s := startServer(t)
+	s.kill()
+	s.env = hurried // stored by cuts and merged
+	s.start()
 	cfg := fleetsim.DefaultConfig()
 	cfg.Agents, cfg.Series, cfg.Interval, cfg.Backdate = 50, 100, 500*time.Millisecond, 3*time.Hour
 	cfg.Address, cfg.Token, cfg.Duration, cfg.Drain = s.grpc, s.token(cfg.Agents), 24*time.Hour, 3*time.Minute
@@ -39,11 +42,7 @@ func TestCopyToCluster(t *testing.T) {
 		}
 		l.done <- err
 	}()
-	l.awaitMore(t, 50_000)
-	s.env = hurried // stored by cuts and merged, in the second life
-	s.kill()
-	s.start()
-	l.awaitMore(t, 50_000)
+	l.awaitMore(t, 30_000)
 	eventually(t, time.Minute, "a block is merged", func() error {
 		if n := s.counter("esmon_tsdb_blocks_merged_total"); n == 0 {
 			return errors.New("none is")
@@ -53,7 +52,7 @@ func TestCopyToCluster(t *testing.T) {
 	s.kill()
 	s.env = nil // with the usual time between cuts: nearly all of this life is in the log only
 	s.start()
-	l.awaitMore(t, 50_000)
+	l.awaitMore(t, 30_000)
 	s.kill()
 
 	pg, err := pgtest.StartServer(t.Context(), pgtest.Options{Durable: true})
@@ -71,7 +70,7 @@ func TestCopyToCluster(t *testing.T) {
 	}
 	before := fleet.Samples()
 	p := startPlatform(t, platform.Options{Storage: 2, ControlDir: s.dir, Postgres: pg, Agents: s.grpc})
-	l.awaitMore(t, 50_000)
+	l.awaitMore(t, 30_000)
 	v := l.finish(t, p.URL())
 	t.Logf("%d samples were acknowledged before, %d in all, %d found, %d differences\n%s", before, v.Samples, v.Found, v.Differences, out)
 	if v.Differences > 0 || v.Found != v.Samples || v.Samples <= before {
