@@ -3,7 +3,7 @@
 # which it installs itself as root.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build run run-cluster test generate lint fmt dev bench bench-cluster chaos compare lint-dashboard test-go test-race test-e2e test-dashboard test-browser check-generated check-cross baseline clean
+.PHONY: help build run run-cluster test generate lint fmt dev bench bench-cluster chaos compare images check-packaging lint-dashboard test-go test-race test-e2e test-dashboard test-browser check-generated check-cross baseline clean
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
@@ -12,14 +12,14 @@ BUF     := .tools/node_modules/.bin/buf
 LINT    := .cache/bin/golangci-lint
 
 # Real programs that the tests compare with and drive.
-TEST_PACKAGES := chromium prometheus prometheus-node-exporter strace zstd
+TEST_PACKAGES := chromium openssl prometheus prometheus-node-exporter strace zstd
 
 # What the platform runs on as several processes.
 BACKEND_PACKAGES := rabbitmq-server postgresql postgresql-client
 
 # Where several goroutines share state: these run under the race detector, too.
 RACE := ./services/bus/... ./services/collector/... ./services/tsdb/... ./services/storage/... \
-	./services/live/... ./services/control/... ./agent/schedule/... ./agent/spool/... ./agent/uplink/...
+	./services/live/... ./services/control/... ./services/lease/... ./services/route/... ./services/cluster/... ./services/relay/... ./agent/schedule/... ./agent/spool/... ./agent/uplink/...
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -106,6 +106,8 @@ test: ## every test there is; installs what they need
 test-go:
 	go test -timeout 20m ./agent/... ./gateway/... ./gen/... $$(go list ./services/... | grep -v /services/e2e)
 
+	cd services/packaging/check && go test ./...
+
 test-race:
 	go test -race -timeout 20m $(RACE)
 
@@ -117,6 +119,15 @@ test-dashboard: dashboard/node_modules/.package-lock.json
 
 test-browser: build
 	cd dashboard && ESMON_BIN=$(CURDIR)/bin/esmon ESMON_AGENT_BIN=$(CURDIR)/bin/esmon-agent npm run --silent test:browser
+
+## ---- package
+
+images: build ## container images of server and agent, by buildah, as root
+	.tools/install-packages buildah
+	services/packaging/images/build
+
+check-packaging: ## units, images and manifests against the tools that read them
+	.tools/validate-packaging
 
 ## ---- measure
 

@@ -26,7 +26,7 @@ func TestCluster(t *testing.T) {
 		}
 		return nil
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), within)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*within)
 	defer cancel()
 	r := read(t, l, 0, 1)
 	g := startLedger(t, l, 8)
@@ -36,7 +36,7 @@ func TestCluster(t *testing.T) {
 	}{
 		{"kill", func(a, _ *amqptest.Node) error { return a.Kill() }, func(a, _ *amqptest.Node) error { return a.Start(ctx) }},
 		{"partition", func(a, b *amqptest.Node) error { return c.Partition(ctx, a, b) }, func(a, b *amqptest.Node) error { return c.Heal(ctx, a, b) }},
-		{"pause", func(a, _ *amqptest.Node) error { return a.Pause() }, func(a, _ *amqptest.Node) error { return a.Resume() }},
+		{"pause", func(a, _ *amqptest.Node) error { return a.Pause() }, func(a, _ *amqptest.Node) error { return errors.Join(a.Resume(), a.Restart(ctx)) }},
 		{"stop", func(a, _ *amqptest.Node) error { return a.Stop() }, func(a, _ *amqptest.Node) error { return a.Start(ctx) }},
 	} {
 		a, b := c.Nodes[i%3], c.Nodes[(i+1)%3]

@@ -130,7 +130,9 @@ func (n *Node) Restart(ctx context.Context) error {
 // answers.
 func (n *Node) Pause() error { return n.signal(syscall.SIGSTOP) }
 
-// Resume lets a paused node go on.
+// Resume lets a paused node go on. One of a cluster that the others gave up
+// meanwhile, after about 10 s, may stay apart from them until it is restarted:
+// RabbitMQ notices only sometimes that it was away.
 func (n *Node) Resume() error { return n.signal(syscall.SIGCONT) }
 
 func (n *Node) signal(sig syscall.Signal) error {
