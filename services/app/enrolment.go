@@ -3,7 +3,11 @@ package app
 import (
 	"context"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+
 	enrolv1 "github.com/esolutions/esmon/gen/go/esmon/enrol/v1"
+	"github.com/esolutions/esmon/services/fault"
 	"github.com/esolutions/esmon/services/relay"
 )
 
@@ -16,12 +20,25 @@ type enrolmentForwarder struct {
 
 // Enrol asks a control node.
 func (f *enrolmentForwarder) Enrol(ctx context.Context, req *enrolv1.EnrolRequest) (*enrolv1.EnrolResponse, error) {
-	return f.control.Enrol(relay.Forward(ctx), req)
+	var trailer metadata.MD
+	res, err := f.control.Enrol(relay.Forward(ctx), req, grpc.Trailer(&trailer))
+	return res, aboutAgent(err, trailer)
 }
 
 // Renew asks a control node.
 func (f *enrolmentForwarder) Renew(ctx context.Context, req *enrolv1.RenewRequest) (*enrolv1.RenewResponse, error) {
-	return f.control.Renew(relay.Forward(ctx), req)
+	var trailer metadata.MD
+	res, err := f.control.Renew(relay.Forward(ctx), req, grpc.Trailer(&trailer))
+	return res, aboutAgent(err, trailer)
+}
+
+// aboutAgent returns what the agent is told. What a control node says about this
+// collector, or what the way there says, is no verdict on the agent.
+func aboutAgent(err error, trailer metadata.MD) error {
+	if err == nil || relay.AboutAgent(trailer) {
+		return err
+	}
+	return fault.Wrap(err, fault.Unavailable, "control_unreachable", "no control node answers this collector at the moment: try again later; data is taken meanwhile")
 }
 
 // forwardedEnrolment is enrolment for other nodes: on a control node for collectors,

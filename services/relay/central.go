@@ -67,6 +67,10 @@ func Forwarded(ctx context.Context) context.Context {
 	return ctx
 }
 
+// AboutAgent tells whether the answer with the trailer is one about the agent; see
+// [Forwarded].
+func AboutAgent(trailer metadata.MD) bool { return len(trailer.Get(relayedKey)) > 0 }
+
 // Central is intake on a collector's internal port: streams that relays pass on, and
 // what programs and nodes push.
 type Central struct {

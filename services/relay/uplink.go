@@ -115,7 +115,7 @@ func (u *uplink) othersAnswer() bool {
 // is about this relay and its way, not about the agent: it must not take that for a
 // verdict on its own identity, and tries again.
 func (u *uplink) explain(err error, trailer metadata.MD) error {
-	if len(trailer.Get(relayedKey)) > 0 {
+	if AboutAgent(trailer) {
 		return err
 	}
 	if u.logs.Allow() {
