@@ -47,7 +47,7 @@ func (a *App) openDatabase(ctx context.Context) (*database, error) {
 // the database says that storage is: that may be another process.
 func (a *App) openLog(ctx context.Context, db *database) (bus.Log, error) {
 	if a.cfg.Bus.Kind == BusAMQP {
-		l, err := amqp.Open(ctx, a.cfg.Bus.Config, amqp.Deps{Stored: storedIn(db.chunks)}, a.log, a.reg)
+		l, err := amqp.Open(ctx, a.cfg.Bus.Config, amqp.Deps{Stored: storedIn(db.chunks), PublishOnly: !a.cfg.runs(cluster.Storage)}, a.log, a.reg)
 		if err != nil {
 			return nil, err
 		}

@@ -57,4 +57,14 @@
 // they are connected to. One that was down shows less than there is until it has
 // caught up. So what this process, or storage, knows to be there counts as there for
 // bus.catch_up_timeout, and only then as lost.
+//
+// # Versions of RabbitMQ
+//
+// 3.10 sends a reader whole chunks, so one may get a chunk more than its prefetch;
+// later versions stop in the middle. 4.0 takes messages up to 16 MiB unless
+// max_message_size says otherwise, earlier ones 128 MiB; records are far smaller.
+// All versions serve readers only from a replica of their own: with more brokers
+// than bus.replicas, those without one are left for the next in bus.url. All log an
+// error for each number a starting process looks for in vain (older partitions); a
+// process with Deps.PublishOnly looks for none.
 package amqp
