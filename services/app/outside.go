@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 
 	"google.golang.org/grpc"
 
@@ -29,7 +30,7 @@ func (a *App) buildInternal(_ context.Context, p *platform) error {
 	if p.id.node == nil {
 		return nil
 	}
-	deps := cluster.ServerDeps{Node: p.id.node, Rules: cluster.Rules(), HTTPCallers: []string{cluster.Gateway}}
+	deps := cluster.ServerDeps{Node: p.id.node, Rules: a.rules(), HTTPCallers: []string{cluster.Gateway}}
 	var fresh *route.Freshness
 	if p.storage != nil {
 		var err error
@@ -49,6 +50,21 @@ func (a *App) buildInternal(_ context.Context, p *platform) error {
 	a.add("internal port", func(ctx context.Context) error { return server.Run(ctx, p.id.internal) })
 	a.add("health of targets", func(ctx context.Context) error { return a.tellHealth(ctx, server) })
 	return nil
+}
+
+// rules returns who may call what here. Relays enrol their agents at collectors, which
+// ask control nodes: to those relays say nothing but who they are.
+func (a *App) rules() []cluster.Rule {
+	rules := cluster.Rules()
+	if a.cfg.runs(cluster.Collector) {
+		return rules
+	}
+	for i := range rules {
+		if callers := rules[i].Callers; slices.Contains(callers, cluster.Relay) {
+			rules[i].Callers = slices.DeleteFunc(slices.Clone(callers), func(t string) bool { return t == cluster.Relay })
+		}
+	}
+	return rules
 }
 
 // register puts on the internal port what this process has.

@@ -105,7 +105,7 @@ func (f *follower) loop(ctx context.Context, records <-chan bus.Record, failed <
 	defer tick.Stop()
 	for {
 		source := records
-		if f.s.deps.DB.Full() {
+		if f.s.deps.DB.Full(f.partition) {
 			source = nil // until a cut made room
 		}
 		select {
@@ -204,6 +204,9 @@ func (f *follower) lastOne() {
 
 // begin returns the offset to read from: the stored position, if the log has it.
 func (f *follower) begin(ctx context.Context) (int64, error) {
+	if pos := f.s.deps.DB.Position(f.partition); pos.LogID != "" {
+		f.committer.release(ctx, pos) // a replica that lags must not pass for a loss
+	}
 	b, err := f.bounds(ctx)
 	if err != nil {
 		return 0, err

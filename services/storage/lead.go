@@ -142,6 +142,10 @@ func (f *follower) takeOver(ctx context.Context) error {
 	return nil
 }
 
+// canRead tells whether the partition can be read, and so be cut. Other processes may
+// reach the log while this one does not.
+func (f *follower) canRead() bool { return !f.source.lasts(patience, f.s.deps.Now()) }
+
 // mayCut tells whether this process cuts the partition, and stops doing it when the
 // lease is gone. What is sealed is stored all the same, if nobody was faster.
 func (f *follower) mayCut() bool {

@@ -80,18 +80,50 @@ func (s *Storage) Run(ctx context.Context) error {
 // holdLeases keeps the leases that are free until ctx ends.
 func (s *Storage) holdLeases(ctx context.Context) *sync.WaitGroup {
 	var wg sync.WaitGroup
-	hold := func(l Lease) {
-		wg.Go(func() {
-			if err := l.Run(ctx); err != nil {
-				s.log.Error("keeping a lease failed", "error", err)
-			}
-		})
-	}
-	hold(s.keeping)
+	wg.Go(func() { s.hold(ctx, s.keeping, func() bool { return true }) })
 	for _, f := range s.followers {
-		hold(f.lead.lease)
+		wg.Go(func() { s.hold(ctx, f.lead.lease, f.canRead) })
 	}
 	return &wg
+}
+
+// hold keeps a lease as long as this process can do what it is for, and gives it up
+// to others while it cannot.
+func (s *Storage) hold(ctx context.Context, l Lease, able func() bool) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		if able() {
+			s.holdWhile(ctx, l, able, tick.C)
+			continue
+		}
+		select {
+		case <-ctx.Done():
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Storage) holdWhile(ctx context.Context, l Lease, able func() bool, tick <-chan time.Time) {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- l.Run(ctx) }()
+	for able() && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-tick:
+		case err := <-ended:
+			if err != nil {
+				s.log.Error("keeping a lease failed, will try again", "error", err)
+			}
+			return
+		}
+	}
+	stop()
+	if err := <-ended; err != nil {
+		s.log.Error("giving a lease up failed; it runs out", "error", err)
+	}
 }
 
 // Progress is how far storage is in a partition.

@@ -33,3 +33,10 @@ func (t *trouble) report(what string) error {
 	}
 	return fmt.Errorf("%s since %s: %w", what, t.since.UTC().Format(time.RFC3339), t.err)
 }
+
+// lasts tells whether something has gone wrong for so long.
+func (t *trouble) lasts(d time.Duration, now time.Time) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.err != nil && now.Sub(t.since) >= d
+}

@@ -32,6 +32,7 @@ type builder struct {
 	table  *head.Table
 	below  uint64 // rank that no row may have; see sealed
 	own    bool   // this process gives ids to pairs
+	gone   int64  // pairs whose newest row is older may be forgotten
 	out    *built
 	lastID int64
 
@@ -52,7 +53,7 @@ var missingBits = math.Float64bits(metric.Missing())
 
 func (db *DB) build(p *partition, s *sealed) *built {
 	b := &builder{
-		db: db, p: p, table: s.table, below: s.limit(), own: s.standing == nil,
+		db: db, p: p, table: s.table, below: s.limit(), own: s.standing == nil, gone: db.forgettable(),
 		out: &built{data: &cutData{number: s.from.Cut + 1, minT: math.MaxInt64, maxT: math.MinInt64}},
 	}
 	p.mu.RLock()
@@ -176,6 +177,9 @@ func (b *builder) identify(p *index.Pair) int64 {
 	b.p.mu.RUnlock()
 	if !b.own {
 		return known.id
+	}
+	if known.last < b.gone {
+		known = storedPair{} // another process may have forgotten its number
 	}
 	first, last := p.Times()
 	def := PairDef{

@@ -44,19 +44,20 @@ func (db *DB) CutDue(partition int, sinceLast time.Duration) bool {
 	size := p.active.Size()
 	enough := size.Rows >= int64(db.cfg.CutRows)*size.Pairs && size.Pairs > 0
 	return sinceLast >= db.cfg.CutEvery ||
-		size.Bytes >= db.cfg.HeadBytes/4 ||
-		enough && (sinceLast >= soonest || size.Bytes >= db.cfg.HeadBytes/8)
+		size.Bytes >= db.headShare()/4 ||
+		enough && (sinceLast >= soonest || size.Bytes >= db.headShare()/8)
 }
 
-// Full tells whether the head may not grow any further before a cut is stored.
-func (db *DB) Full() bool {
-	bytes := int64(0)
-	for _, p := range db.all() {
-		size, _ := p.size()
-		bytes += size.Bytes
-	}
-	return bytes >= db.cfg.HeadBytes
+// Full tells whether the partition's part of the head may not grow any further before
+// a cut is stored. Each partition has an equal share: one that nobody stores must not
+// keep the others from being read.
+func (db *DB) Full(partition int) bool {
+	size, _ := db.partition(partition).size()
+	return size.Bytes >= db.headShare()
 }
+
+// headShare returns how many bytes of the head a partition may take.
+func (db *DB) headShare() int64 { return db.cfg.HeadBytes / int64(max(len(db.all()), 1)) }
 
 // unstored tells whether anything was read from the log that is in no cut. It
 // needs mu.
@@ -93,7 +94,7 @@ func (db *DB) Seal(partition int) bool {
 // takeRejected returns the rejected rows so far. It needs mu.
 func (p *partition) takeRejected() []Rejected {
 	list := p.rejected
-	if p.refused > 0 {
+	if p.refused > 0 && len(list) > 0 {
 		last := list[len(list)-1]
 		last.Reason, last.Message = "more", fmt.Sprintf("%d more rows were rejected before this cut", p.refused)
 		list = append(list, last)

@@ -137,11 +137,11 @@ func TestCutDue(t *testing.T) {
 		t.Errorf("not due with %d bytes of %d", r.db.Stats().HeadBytes, r.cfg.HeadBytes)
 	}
 	r.write(4, hosts(1000, 3000)...)
-	if !r.db.Full() {
+	if !r.db.Full(0) {
 		t.Errorf("not full with %d bytes of %d", r.db.Stats().HeadBytes, r.cfg.HeadBytes)
 	}
 	r.cut()
-	if r.db.Full() || r.db.CutDue(0, time.Hour) {
+	if r.db.Full(0) || r.db.CutDue(0, time.Hour) {
 		t.Error("full or due after the cut")
 	}
 }

@@ -139,8 +139,12 @@ func (db *DB) Reload(ctx context.Context, partition int) error {
 	if err := db.restoreDefinitions(state); err != nil {
 		return err
 	}
-	db.partition(partition).reset(db.pool)
-	return db.restorePartition(partition, state)
+	p := db.partition(partition)
+	p.mu.Lock() // queries see the one state or the other
+	defer p.mu.Unlock()
+	p.reset(db.pool)
+	db.restorePartition(p, state)
+	return nil
 }
 
 // Stats say how much the DB holds.
@@ -194,9 +198,10 @@ func (db *DB) restore(state *State) error {
 		return err
 	}
 	for _, ps := range state.Partitions {
-		if err := db.restorePartition(ps.Partition, state); err != nil {
-			return err
-		}
+		p := db.partition(ps.Partition)
+		p.mu.Lock()
+		db.restorePartition(p, state)
+		p.mu.Unlock()
 	}
 	return nil
 }
@@ -211,17 +216,14 @@ func (db *DB) restoreDefinitions(state *State) error {
 	return nil
 }
 
-func (db *DB) restorePartition(n int, state *State) error {
-	p := db.partition(n)
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// restorePartition takes up what is stored of the partition. It needs p.mu.
+func (db *DB) restorePartition(p *partition, state *State) {
 	for _, ps := range state.Partitions {
-		if ps.Partition == n {
+		if ps.Partition == p.id {
 			p.pos, p.logID, p.next, p.coldMaxT = ps.Position, ps.Position.LogID, ps.Position.Offset, ps.MaxTime
 		}
 	}
-	db.restorePairs(p, slices.DeleteFunc(slices.Clone(state.Pairs), func(d PairDef) bool { return d.Partition != n }))
-	return nil
+	db.restorePairs(p, slices.DeleteFunc(slices.Clone(state.Pairs), func(d PairDef) bool { return d.Partition != p.id }))
 }
 
 // restorePairs takes up what is stored about pairs of the partition. It needs p.mu.

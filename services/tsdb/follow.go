@@ -70,7 +70,7 @@ func (db *DB) Follow(partition int, s *Standing) Following {
 	defer p.mu.Unlock()
 	p.sealed = &sealed{table: p.active, from: p.pos, to: to, below: floor, standing: s}
 	p.active = rest
-	p.rejected = slices.DeleteFunc(p.rejected, func(r Rejected) bool { return r.Offset < to.Offset })
+	p.rejected, p.refused = slices.DeleteFunc(p.rejected, func(r Rejected) bool { return r.Offset < to.Offset }), 0
 	return Sealed
 }
 
@@ -79,7 +79,7 @@ func (p *partition) compare(to Position) Following {
 	switch {
 	case p.sealed != nil || to == p.pos:
 		return Level
-	case p.pos.LogID != "" && (to.LogID != p.pos.LogID || to.Offset < p.pos.Offset || to.Cut < p.pos.Cut),
+	case p.pos.LogID != "" && (to.LogID != p.pos.LogID || to.Offset < p.pos.Offset || to.Cut <= p.pos.Cut),
 		to.LogID != p.logID:
 		return Astray
 	case p.next < to.Offset:
@@ -92,14 +92,10 @@ func (p *partition) compare(to Position) Following {
 // It may run beside Append, but not beside Commit.
 func (db *DB) Settle(partition int) {
 	p := db.partition(partition)
-	p.mu.Lock()
-	s := p.sealed
-	if s == nil || s.standing == nil {
-		p.mu.Unlock()
+	s := db.settling(p)
+	if s == nil {
 		return
 	}
-	db.restorePairs(p, s.standing.pairs)
-	p.mu.Unlock()
 	changes := db.index.Changes() // before it is asked who leads; see Lead
 	s.built = db.build(p, s)
 	s.built.pairs = nil // as the other process stored them
@@ -111,12 +107,27 @@ func (db *DB) Settle(partition int) {
 	}
 }
 
-// followsAll tells whether other processes cut all partitions.
+// settling takes up the pairs of what is sealed and returns it; nil if nothing is, or
+// if this process has sealed it for itself.
+func (db *DB) settling(p *partition) *sealed {
+	db.forgetting.Lock()
+	defer db.forgetting.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.sealed == nil || p.sealed.standing == nil {
+		return nil
+	}
+	db.restorePairs(p, p.sealed.standing.pairs)
+	return p.sealed
+}
+
+// followsAll tells whether other processes cut all partitions, and this one has no
+// cut of its own left to store.
 func (db *DB) followsAll() bool {
 	return !slices.ContainsFunc(db.all(), func(p *partition) bool {
 		p.mu.RLock()
 		defer p.mu.RUnlock()
-		return !p.following
+		return !p.following || p.sealed != nil && p.sealed.standing == nil
 	})
 }
 
@@ -132,16 +143,14 @@ func (db *DB) Lead(ctx context.Context, partition int) error {
 		return fmt.Errorf("take partition %d over: %w", partition, err)
 	}
 	p := db.partition(partition)
-	if stored := state.position(partition); stored != db.Position(partition) || p.busy() {
-		return fmt.Errorf("take partition %d over at cut %d: cut %d is stored: %w", partition, db.Position(partition).Cut, stored.Cut, ErrConflict)
-	}
 	// What the one before saw and did not store must be stored. From here on no
 	// Settle takes it for the business of others.
-	p.setFollowing(false)
+	if stored := state.position(partition); !p.stopFollowing(stored) {
+		return fmt.Errorf("take partition %d over at cut %d: cut %d is stored: %w", partition, db.Position(partition).Cut, stored.Cut, ErrConflict)
+	}
 	db.index.Unsaved()
 	if err := db.restoreDefinitions(state); err != nil {
-		p.setFollowing(true)
-		return err
+		return err // whoever asked does not lead, and the next Follow says so
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -150,17 +159,16 @@ func (db *DB) Lead(ctx context.Context, partition int) error {
 	return nil
 }
 
-func (p *partition) setFollowing(yes bool) {
+// stopFollowing ends following where the partition is level with what is stored and
+// no cut is under way; else it changes nothing and returns false.
+func (p *partition) stopFollowing(stored Position) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.following = yes
-}
-
-// busy tells whether a cut is under way.
-func (p *partition) busy() bool {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.sealed != nil
+	if p.pos != stored || p.sealed != nil {
+		return false
+	}
+	p.following = false
+	return true
 }
 
 // position returns how far the partition is stored.

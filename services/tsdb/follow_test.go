@@ -314,3 +314,111 @@ func (w *world) finish() {
 		w.check(n)
 	}
 }
+
+// TestRejectedRowsOfAFollower lets a follower take over that has read more rows that
+// cannot be stored than are told one by one, all of which the leader has stored.
+func TestRejectedRowsOfAFollower(t *testing.T) {
+	t.Parallel()
+	leader := newRig(t, nil)
+	follower := leader.beside()
+	follower.wantFollow(tsdb.Level)
+	tooOld := make([]sample, 1500)
+	for i := range tooOld {
+		tooOld[i] = sample{"a", -1000*24*time.Hour + time.Duration(i)*time.Second, 1}
+	}
+	for _, r := range []*rig{leader, follower} {
+		r.write(1, append(tooOld, sample{"a", 0, 1})...)
+	}
+	leader.cut()
+	follower.wantFollow(tsdb.Sealed)
+	if err := follower.db.Lead(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	follower.write(2, sample{"a", time.Second, 2})
+	follower.cut()
+	follower.want("the new leader", map[string][]string{"a": {"0s=1", "1s=2"}})
+}
+
+// TestSettlingBesidePruning settles cuts with new pairs while old ones are forgotten:
+// neither must wait for the other for ever.
+func TestSettlingBesidePruning(t *testing.T) {
+	t.Parallel()
+	leader := newRig(t, func(c *tsdb.Config) { c.Retention, c.RecentFor = 2*time.Hour, 0 })
+	follower := leader.beside()
+	follower.wantFollow(tsdb.Level)
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				follower.db.Prune()
+			}
+		}
+	}()
+	for i := range 150 {
+		at := leader.clock().Sub(epoch)
+		for _, r := range []*rig{leader, follower} {
+			r.write(int64(i+1), sample{fmt.Sprint("host", i), at, 1})
+		}
+		leader.cut()
+		follower.wantFollow(tsdb.Sealed)
+		for _, r := range []*rig{leader, follower} {
+			r.advance(time.Hour)
+		}
+	}
+	close(stop)
+	<-done
+	if n := follower.db.Stats().Pairs; n > 60 { // of the last 50 hours
+		t.Errorf("%d pairs were not forgotten", n)
+	}
+}
+
+// TestOwnCutIsNotTheBusinessOfOthers has a process with a cut of its own left to store
+// in one partition while it settles what another stored in the next: the definitions
+// of its own are stored all the same.
+func TestOwnCutIsNotTheBusinessOfOthers(t *testing.T) {
+	t.Parallel()
+	a := newRig(t, nil)
+	b := a.beside()
+	for _, r := range []*rig{a, b} {
+		r.db.Begin(1, "log-b", 1)
+	}
+	writeTo := func(r *rig, partition int, offset int64, s sample) {
+		r.builder.Reset()
+		r.builder.Batch("agent", r.clock(), 0)
+		r.builder.DefineSchema(oneColumn.ID(), oneColumn)
+		e := hostEntity(s.host)
+		r.builder.DefineEntity(e.ID(), e)
+		r.builder.Frame(e.ID(), oneColumn.ID(), epoch.Add(s.at).UnixMilli(), []float64{s.value})
+		rec, err := r.decoder.Decode(r.builder.Encode(nil))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.db.Append(offset, partition, rec)
+	}
+	followOn := func(r *rig, partition int) {
+		s, err := r.db.Standing(t.Context(), partition)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.db.Follow(partition, s)
+		r.db.Settle(partition)
+	}
+	followOn(a, 1)
+	writeTo(a, 0, 1, sample{"only here", 0, 1})
+	a.db.Seal(0)
+	followOn(a, 0) // its lease is lost, its cut is not stored yet
+	writeTo(b, 1, 1, sample{"elsewhere", 0, 2})
+	writeTo(a, 1, 1, sample{"elsewhere", 0, 2})
+	if _, err := b.db.Cut(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	followOn(a, 1)
+	if _, err := a.db.Commit(t.Context(), 0); err != nil {
+		t.Fatal(err)
+	}
+	a.beside().want("a process that starts", map[string][]string{"only here": {"0s=1"}, "elsewhere": {"0s=2"}})
+}

@@ -61,10 +61,8 @@ func (p *partition) storedID(pair *index.Pair) int64 {
 	return p.peek(pair.Ref).id
 }
 
-// reset forgets all that is not stored.
+// reset forgets all that is not stored. It needs mu.
 func (p *partition) reset(pool *head.Pool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.active.Release()
 	if p.sealed != nil {
 		p.sealed.table.Release()

@@ -36,6 +36,12 @@ func (db *DB) Retain(ctx context.Context) ([]BlockInfo, error) {
 	return dropped, nil
 }
 
+// forgettable returns the time before which a pair may be forgotten of which no row is
+// in memory.
+func (db *DB) forgettable() int64 {
+	return db.cfg.Now().Add(-db.cfg.Retention - forgetAfter).UnixMilli()
+}
+
 // mostDropped is how many blocks one pass drops: a clock that is wrong for a moment
 // must not cost more than the oldest few.
 const mostDropped = 2
@@ -106,10 +112,14 @@ func (db *DB) collect(before int64) *Forget {
 	return f
 }
 
-// uses tells whether rows of the pair are in memory.
+// uses tells whether the pair must be kept: rows of it are in memory, or it has the
+// highest number.
 func (p *partition) uses(ref uint32) bool {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
+	if id := p.peek(ref).id; id != 0 && id == p.lastID {
+		return true // or its number would be given to another, after a restart
+	}
 	if p.active.Rows(ref).Len() > 0 || p.sealed != nil && p.sealed.table.Rows(ref).Len() > 0 {
 		return true
 	}

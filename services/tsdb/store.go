@@ -81,7 +81,7 @@ type Store interface {
 	// more.
 	Sweep(ctx context.Context, before time.Time) error
 	// Forget removes definitions and pairs. A definition that was seen after
-	// before is kept.
+	// before is kept, and a pair of which newer rows are stored than its Last.
 	Forget(ctx context.Context, f *Forget) error
 	// Reclaim gives space that became free back to the operating system, in
 	// small steps, until ctx ends or nothing is left.

@@ -54,7 +54,9 @@ func (p *partition) probe(ctx context.Context, before *view, beginAge time.Durat
 	begun := time.Now()
 	end, first := last[len(last)-1].offset, last
 	if last[0].offset > 0 {
-		first, err = p.scan(ctx, "first", beginCredit, func(s *seen) bool { return s.record || s.offset >= end })
+		first, err = p.scan(ctx, "first", beginCredit, func(s *seen) bool {
+			return s.header || s.record && s.offset > mostBeforeHeader || s.offset >= end
+		})
 		if err != nil || len(first) == 0 {
 			return view{}, err
 		}
@@ -90,15 +92,16 @@ func (v *view) extended(last []seen) (view, bool) {
 // viewOf puts together what the first and the last messages say; false if none of
 // them is esmon's. Offset 0 is the header's, so records begin with 1.
 func viewOf(first, last []seen) (view, bool) {
-	v := view{first: max(first[0].offset, 1), end: last[len(last)-1].offset + 1}
+	v := view{id: beginning(first), first: max(first[0].offset, 1), end: last[len(last)-1].offset + 1}
+	if first[0].offset == 0 && first[0].record {
+		v.first = 0 // who published it was faster than who wrote the header
+	}
 	v.next = v.end
 	records, size := 0, 0
 	for _, part := range [][]seen{first, last} {
 		for i := range part {
 			s := &part[i]
-			// A header counts where the stream begins only: one written later, by who
-			// took the stream for empty, gave it no ID.
-			if v.id == "" && (s.record || s.header && first[0].offset == 0) {
+			if v.id == "" && s.record {
 				v.id = s.logID
 			}
 			if !s.record {
@@ -117,6 +120,26 @@ func viewOf(first, last []seen) (view, bool) {
 		v.next = 1 // there are headers only
 	}
 	return v, v.id != ""
+}
+
+// mostBeforeHeader is how many records may lie before a stream's header: publishers
+// that had a channel open while the stream was made anew.
+const mostBeforeHeader = 256
+
+// beginning returns the log ID that the first header gives the stream, "" where its
+// beginning is gone. A header counts there only: one written later, by who took the
+// stream for empty, gave it no ID. A record before it carries the ID of the stream
+// that was there before.
+func beginning(first []seen) string {
+	if first[0].offset > 0 {
+		return ""
+	}
+	for i := range first {
+		if first[i].header {
+			return first[i].logID
+		}
+	}
+	return ""
 }
 
 // scan reads from the place on until a message is enough, and all that came with

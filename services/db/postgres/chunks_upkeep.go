@@ -109,12 +109,12 @@ func retireUnused(ctx context.Context, tx pgx.Tx, number int64) error {
 // Forget implements tsdb.Store.
 func (c *Chunks) Forget(ctx context.Context, f *tsdb.Forget) error {
 	err := within(ctx, c.db.pool, durable, func(tx pgx.Tx) error {
-		partitions, ids := make([]int, len(f.Pairs)), make([]int64, len(f.Pairs))
+		partitions, ids, last := make([]int, len(f.Pairs)), make([]int64, len(f.Pairs)), make([]int64, len(f.Pairs))
 		for i := range f.Pairs {
-			partitions[i], ids[i] = f.Pairs[i].Partition, f.Pairs[i].ID
+			partitions[i], ids[i], last[i] = f.Pairs[i].Partition, f.Pairs[i].ID, f.Pairs[i].Last
 		}
-		_, err := tx.Exec(ctx, `DELETE FROM tsdb_pairs p USING unnest($1::integer[], $2::bigint[]) AS gone (partition, id)
-			WHERE p.partition = gone.partition AND p.id = gone.id`, partitions, ids)
+		_, err := tx.Exec(ctx, `DELETE FROM tsdb_pairs p USING unnest($1::integer[], $2::bigint[], $3::bigint[]) AS gone (partition, id, last)
+			WHERE p.partition = gone.partition AND p.id = gone.id AND p.last_time <= gone.last`, partitions, ids, last)
 		if err != nil {
 			return fmt.Errorf("delete pairs: %w", err)
 		}

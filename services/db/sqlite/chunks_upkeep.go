@@ -113,8 +113,8 @@ func (c *Chunks) Sweep(ctx context.Context, before time.Time) error {
 // Forget implements tsdb.Store.
 func (c *Chunks) Forget(ctx context.Context, f *tsdb.Forget) error {
 	err := c.db.Write(ctx, func(tx *sql.Tx) error {
-		err := execEach(ctx, tx, "DELETE FROM tsdb_pairs WHERE partition = ? AND id = ?", len(f.Pairs), func(i int) []any {
-			return []any{f.Pairs[i].Partition, f.Pairs[i].ID}
+		err := execEach(ctx, tx, "DELETE FROM tsdb_pairs WHERE partition = ? AND id = ? AND last_time <= ?", len(f.Pairs), func(i int) []any {
+			return []any{f.Pairs[i].Partition, f.Pairs[i].ID, f.Pairs[i].Last}
 		})
 		if err != nil {
 			return fmt.Errorf("delete pairs: %w", err)
