@@ -28,7 +28,8 @@ type Config struct {
 	// be. What agents send is refused earlier: see collector.limits.future.
 	Future time.Duration
 	// HeadBytes is how much memory samples may take that are not stored in the
-	// database yet. At the limit reading the ingest log waits until some were.
+	// database yet; each partition of the ingest log has an equal share. At the limit
+	// reading it waits until some were.
 	HeadBytes int64
 	// CutEvery is the longest time until samples are stored in the database. They
 	// are durable before, in the ingest log, and can be asked for at once.
