@@ -87,6 +87,8 @@ func build(ctx context.Context, cfg config.Config, version string, log *slog.Log
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	p.writer.Await(p.schedule.Pending)
+	p.uplink.Vouch(func() int64 { return p.writer.Complete(time.Now) })
 	p.status = newStatusWriter(cfg.StateDir, version, p, identity, log)
 	return p, nil
 }

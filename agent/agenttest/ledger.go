@@ -29,6 +29,8 @@ type Arrival struct {
 	Backlog  bool
 	Samples  int
 	Server   string // its address
+	From     int64  // time of its oldest sample
+	Complete int64  // what it says of how complete the data is with it
 }
 
 func newLedger() ledger {
@@ -85,8 +87,9 @@ func (s *Server) keep(c *conversation, b *ingestv1.Batch) {
 	s.platform.mu.Lock()
 	defer s.platform.mu.Unlock()
 	var content strings.Builder
-	samples := 0
+	samples, from := 0, int64(math.MaxInt64)
 	for _, f := range b.GetFrames() {
+		from = min(from, f.GetTimestampMs())
 		for i, v := range f.GetValues() {
 			key := Sample{c.known.series(f, i), f.GetTimestampMs()}
 			s.ledger.samples[key] = math.Float64bits(v)
@@ -103,7 +106,7 @@ func (s *Server) keep(c *conversation, b *ingestv1.Batch) {
 		s.t.Errorf("sequence %d of spool %s was used for two different batches", b.GetSequence(), c.spool)
 	}
 	seen[b.GetSequence()] = content.String()
-	s.ledger.order = append(s.ledger.order, Arrival{b.GetSequence(), b.GetBacklog(), samples, c.addr})
+	s.ledger.order = append(s.ledger.order, Arrival{b.GetSequence(), b.GetBacklog(), samples, c.addr, from, b.GetCompleteMs()})
 }
 
 // Samples returns what the platform kept, with the bits of the values.

@@ -37,6 +37,10 @@ type job struct {
 	timeout  time.Duration
 
 	mu       sync.Mutex // guards what follows
+	running  bool
+	begun    time.Time // of the newest run
+	due      time.Time // when the next run is to start; zero before that is known
+	again    time.Time // when the last readings are to be repeated; zero if they are not
 	stats    Stats
 	returned int64           // number of the newest run that has returned
 	last     []probe.Reading // of the last run that was good or brought some; for repeating
@@ -55,7 +59,7 @@ func (j *job) loop(ctx context.Context) {
 	defer j.end()
 	at := phase(j.s.cfg.Agent, j.name, j.interval)
 	running := j.start(ctx)
-	next := time.NewTimer(untilNext(j.s.now(), j.interval, at))
+	next := time.NewTimer(j.plan(at))
 	defer next.Stop()
 	repeat := j.repeatTicker()
 	defer repeat.Stop()
@@ -65,16 +69,44 @@ func (j *job) loop(ctx context.Context) {
 			return
 		case <-next.C:
 			running = j.startUnless(ctx, running)
-			next.Reset(untilNext(j.s.now(), j.interval, at))
+			next.Reset(j.plan(at))
 		case <-repeat.C:
 			j.repeat()
 		}
 	}
 }
 
+// plan notes when the next run is to start and returns how long that is from now.
+func (j *job) plan(phase time.Duration) time.Duration {
+	now := j.s.now()
+	wait := untilNext(now, j.interval, phase)
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.due = now.Add(wait)
+	return wait
+}
+
+// pending returns from when on the job still brings readings. A run that hangs does
+// not count: what it brings after all comes late.
+func (j *job) pending() time.Time {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	first := j.due
+	if j.running && !j.stats.Hanging || first.IsZero() {
+		first = j.begun // zero before the first run
+	}
+	if !j.again.IsZero() && j.again.Before(first) {
+		first = j.again
+	}
+	return first
+}
+
 // repeatTicker ticks for probes that are too slow for the look-back of queries.
 func (j *job) repeatTicker() *time.Ticker {
 	if j.interval > j.s.cfg.RepeatFrom {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.again = j.s.now().Add(j.s.cfg.RepeatEvery)
 		return time.NewTicker(j.s.cfg.RepeatEvery)
 	}
 	t := time.NewTicker(time.Hour)
@@ -103,6 +135,7 @@ func (j *job) start(ctx context.Context) <-chan struct{} {
 	j.update(func(st *Stats) {
 		st.Runs++
 		run = st.Runs
+		j.running, j.begun = true, begun
 	})
 	late := time.AfterFunc(j.timeout, func() { j.late(ctx, run) })
 	go func() {
@@ -154,6 +187,7 @@ func (j *job) finish(ctx context.Context, begun time.Time, took time.Duration, r
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.returned = j.stats.Runs // only one runs at a time
+	defer func() { j.running = false }()
 	if j.ended || ctx.Err() != nil && err != nil {
 		return // stopped in the middle: no failure of the probe
 	}
@@ -200,6 +234,7 @@ func (j *job) repeat() {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	now := j.s.now()
+	defer func() { j.again = now.Add(j.s.cfg.RepeatEvery) }() // once they are put
 	if len(j.last) == 0 || now.Sub(j.stats.LastRun) > repeatLimit*j.interval {
 		return
 	}

@@ -45,6 +45,9 @@ type Schedule struct {
 	now  func() time.Time
 	log  *slog.Logger
 	jobs []*job
+
+	mu     sync.Mutex // guards report
+	report time.Time  // when the next report is due; zero before the first
 }
 
 // New returns a schedule of the probes; Run starts it. Names must be unique.
@@ -82,10 +85,33 @@ func (s *Schedule) Run(ctx context.Context) error {
 // reportLoop puts the schedule's own metrics beside those of the probes.
 func (s *Schedule) reportLoop(ctx context.Context) {
 	wait := time.Second // the first report soon after the first runs
-	for pause(ctx, wait) {
+	for pause(ctx, s.reportIn(wait)) {
 		s.Report()
 		wait = untilNext(s.now(), s.cfg.ReportEvery, phase(s.cfg.Agent, ProbeName, s.cfg.ReportEvery))
 	}
+}
+
+// reportIn notes when the next report is due.
+func (s *Schedule) reportIn(wait time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.report = s.now().Add(wait)
+	return wait
+}
+
+// Pending returns from when on readings are still to come: all that were read before
+// are with the sink. It is the beginning of the oldest run under way or, if none is,
+// when the next one is due; the zero time before the first runs.
+func (s *Schedule) Pending() time.Time {
+	s.mu.Lock()
+	first := s.report
+	s.mu.Unlock()
+	for _, j := range s.jobs {
+		if at := j.pending(); at.Before(first) {
+			first = at
+		}
+	}
+	return first
 }
 
 // pause waits and tells whether ctx goes on.

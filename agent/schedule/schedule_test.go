@@ -78,7 +78,7 @@ func start(t *testing.T, agent string, probes ...probe.Probe) *running {
 	cfg := schedule.DefaultConfig()
 	cfg.Agent = agent
 	out := &sink{}
-	s, err := schedule.New(cfg, probes, out, time.Now, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	s, err := schedule.New(cfg, probes, out, time.Now, discard())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,6 +92,8 @@ func start(t *testing.T, agent string, probes ...probe.Probe) *running {
 		}
 	}}
 }
+
+func discard() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
 // stats returns how the probe does.
 func (r *running) stats(t *testing.T, name string) schedule.Stats {

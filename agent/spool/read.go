@@ -97,6 +97,32 @@ func (s *Spool) readRow(ctx context.Context, first, last uint64) (*Batch, []byte
 	return &b, payload, nil
 }
 
+// lookahead is how many batches [Spool.Oldest] looks at: they lie in about the order of
+// their times.
+const lookahead = 64
+
+// Oldest returns the time of the oldest sample, Unix ms, among the waiting batches from
+// the number on, of the first of them if there are many; false if there is none.
+// ErrReplaced says that the spool is no longer the one with the id.
+func (s *Spool) Oldest(ctx context.Context, id string, first uint64) (ms int64, ok bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ctx = context.WithoutCancel(ctx)
+	if err := s.ensure(ctx); err != nil {
+		return 0, false, err
+	}
+	if id != s.id {
+		return 0, false, ErrReplaced
+	}
+	var oldest sql.NullInt64
+	err = s.conn.QueryRowContext(ctx,
+		"SELECT min(from_ms) FROM (SELECT from_ms FROM batch WHERE seq >= ? ORDER BY seq LIMIT ?)", int64(first), lookahead).Scan(&oldest)
+	if err != nil {
+		return 0, false, fmt.Errorf("find the oldest sample of the spool: %w", err)
+	}
+	return oldest.Int64, oldest.Valid, nil
+}
+
 // Range is a range of sequence numbers, both ends included.
 type Range struct{ First, Last uint64 }
 

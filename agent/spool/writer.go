@@ -51,6 +51,8 @@ type Writer struct {
 	frames  []*ingestv1.Frame
 	samples int
 	ended   []ended
+	writing []*ingestv1.Frame // on their way into the spool
+	pending func() time.Time  // see Await; may be nil
 
 	failing  bool // Run's: the last write failed
 	failedAt time.Time
@@ -59,6 +61,38 @@ type Writer struct {
 // NewWriter returns a writer; Run forms the batches.
 func NewWriter(cfg WriterConfig, s *Spool, log *slog.Logger) *Writer {
 	return &Writer{cfg: cfg, spool: s, log: log, wake: make(chan struct{}, 1)}
+}
+
+// Await tells the writer from when on readings are still to come. With it a batch
+// need not wait for more when none is about to come. It is set before Run.
+func (w *Writer) Await(pending func() time.Time) { w.pending = pending }
+
+// Complete returns up to when all that was read is in the spool, as a time of now's
+// clock in Unix milliseconds, exclusive; 0 if that is not known. What is still to come
+// has this time or a later one.
+func (w *Writer) Complete(now func() time.Time) int64 {
+	if w.pending == nil {
+		return 0
+	}
+	// First what is still to be read, then what is here: what moves on meanwhile is
+	// seen twice rather than not at all.
+	first := w.pending()
+	if first.IsZero() {
+		return 0
+	}
+	// The difference is of the monotonic clock, where the times have it: a clock that
+	// was set meanwhile counts as it is now. A stale marker is stamped a millisecond
+	// before its run.
+	at := now()
+	complete := at.Add(first.Sub(at)).UnixMilli() - 1
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, frames := range [][]*ingestv1.Frame{w.frames, w.writing} {
+		for _, f := range frames {
+			complete = min(complete, f.GetTimestampMs())
+		}
+	}
+	return complete
 }
 
 // Put takes a probe's readings. It keeps their values.
@@ -120,8 +154,12 @@ func (w *Writer) last(ctx context.Context) error {
 
 // linger waits for more frames of the same moment.
 func (w *Writer) linger(ctx context.Context) {
+	end := time.Now().Add(w.cfg.Linger)
 	t := time.NewTimer(w.cfg.Linger)
 	defer t.Stop()
+	if w.alone(end) {
+		return
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -129,11 +167,16 @@ func (w *Writer) linger(ctx context.Context) {
 		case <-t.C:
 			return
 		case <-w.wake:
-			if w.full() {
+			if w.full() || w.alone(end) {
 				return
 			}
 		}
 	}
+}
+
+// alone tells whether no more readings are to come before the time.
+func (w *Writer) alone(end time.Time) bool {
+	return w.pending != nil && w.pending().After(end)
 }
 
 func (w *Writer) full() bool {
@@ -161,6 +204,7 @@ func (w *Writer) Flush(ctx context.Context) error {
 	w.mu.Lock()
 	frames, gone := w.frames, w.ended
 	w.frames, w.ended, w.samples = nil, nil, 0
+	w.writing = frames
 	w.mu.Unlock()
 	if len(frames) == 0 {
 		return nil
@@ -169,6 +213,9 @@ func (w *Writer) Flush(ctx context.Context) error {
 	if err != nil {
 		w.giveBack(ctx, frames, gone)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.writing = nil
 	return err
 }
 

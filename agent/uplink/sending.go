@@ -51,9 +51,13 @@ func (s *session) sendBatch(sctx context.Context, l lane, b *spool.Batch) error 
 	if err != nil {
 		return fmt.Errorf("describe batch %d: %w", b.Sequence, err)
 	}
+	complete, err := s.complete(sctx, l, b.Sequence)
+	if err != nil {
+		return err
+	}
 	m := &ingestv1.Batch{
 		Sequence: b.Sequence, SentAtMs: s.u.now().UnixMilli(), Backlog: l != liveLane,
-		Schemas: schemas, Entities: entities, Frames: b.Frames,
+		Schemas: schemas, Entities: entities, Frames: b.Frames, CompleteMs: complete,
 	}
 	bytes := m.SizeVT()
 	if s.maxBytes > 0 && bytes > s.maxBytes {
@@ -80,6 +84,27 @@ func (s *session) sendBatch(sctx context.Context, l lane, b *spool.Batch) error 
 		s.leave(errRecycle)
 	}
 	return nil
+}
+
+// complete returns up to when the agent's data is complete at the server once the
+// batch and those sent before it are stored; 0 if that is not known.
+func (s *session) complete(sctx context.Context, l lane, sequence uint64) (int64, error) {
+	if s.u.complete == nil {
+		return 0, nil
+	}
+	ms := s.u.complete()
+	for _, first := range s.window.waiting(l, sequence) {
+		oldest, ok, err := s.u.spool.Oldest(sctx, s.spoolID, first)
+		switch {
+		case errors.Is(err, spool.ErrReplaced):
+			return 0, errRecycle
+		case err != nil:
+			return 0, own(err)
+		case ok:
+			ms = min(ms, oldest)
+		}
+	}
+	return max(0, ms), nil
 }
 
 // remember notes which definitions the server has now.

@@ -82,6 +82,7 @@ type Uplink struct {
 	renewed  chan struct{}       // signalled after the identity changed
 	state    state
 	roster   *roster
+	complete func() int64 // see Vouch; may be nil
 
 	failures  seldom               // Run's: what was logged of failures
 	refusedAt map[string]time.Time // Run's: when a refusal was last logged, by reason
@@ -97,6 +98,11 @@ func New(cfg Config, s *spool.Spool, identity *enrol.Store, dialer *collectors.D
 		roster: &roster{avoid: cfg.AvoidBase, avoidMax: cfg.AvoidMax, random: rand.Int64N},
 	}
 }
+
+// Vouch has batches say up to when the agent's data is complete: complete returns up to
+// when everything that was read is in the spool, Unix milliseconds, 0 if that is not
+// known. It is set before Run.
+func (u *Uplink) Vouch(complete func() int64) { u.complete = complete }
 
 // Run keeps a stream open until ctx ends; then it sends what is new, waits a
 // short time for the acknowledgements and returns nil.

@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -166,6 +167,35 @@ func (w *window) add(l lane, n int) {
 	} else {
 		w.backlog += n
 	}
+}
+
+// waiting returns the first numbers of what is still to be sent when the batch is sent
+// on the lane: of the live lane, the backlog, and what was put off.
+func (w *window) waiting(l lane, sequence uint64) (firsts []uint64) {
+	live := w.next
+	if l == liveLane {
+		live = sequence + 1
+	}
+	firsts = append(firsts, live)
+	for _, r := range w.ranges {
+		if l == backlogLane && sequence >= r.First && sequence <= r.Last {
+			r.First = sequence + 1
+		}
+		if r.First <= r.Last {
+			firsts = append(firsts, r.First)
+			break // they are in order
+		}
+	}
+	least := uint64(math.MaxUint64)
+	for _, p := range w.putOff {
+		if l != againLane || p.sequence != sequence {
+			least = min(least, p.sequence)
+		}
+	}
+	if least < math.MaxUint64 {
+		firsts = append(firsts, least)
+	}
+	return firsts
 }
 
 // due returns when the next batch that was put off may go, false if there is

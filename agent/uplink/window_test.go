@@ -52,6 +52,31 @@ func TestWindowPicks(t *testing.T) {
 	}
 }
 
+func TestWindowKnowsWhatWaits(t *testing.T) {
+	t.Parallel()
+	w := newWindow(8, 1, 10)
+	waits := func(l lane, sequence uint64, want ...uint64) {
+		t.Helper()
+		if got := w.waiting(l, sequence); !slices.Equal(got, want) {
+			t.Errorf("when %d is sent on lane %d, %v wait; want %v", sequence, l, got, want)
+		}
+	}
+	waits(liveLane, 11, 12, 1)
+	w.sent(liveLane, 11, 1)
+	waits(backlogLane, 3, 12, 4) // 1 and 2 are gone from the spool
+	w.sent(backlogLane, 3, 1)
+	w.sent(backlogLane, 4, 1)
+	w.postpone(4, epoch)
+	w.postpone(3, epoch.Add(time.Second))
+	waits(liveLane, 12, 13, 5, 3)
+	waits(againLane, 3, 12, 5, 4)
+	waits(backlogLane, 10, 12, 3)
+	w.none(backlogLane, spool.Range{First: 5, Last: 10})
+	waits(liveLane, 12, 13, 3)
+	w.stale(20)
+	waits(backlogLane, 12, 21, 13, 3)
+}
+
 func TestWindowMovesStaleBatches(t *testing.T) {
 	t.Parallel()
 	w := newWindow(4, 1, 0)

@@ -73,6 +73,7 @@ type batch struct {
 	sequence uint64
 	received time.Time
 	skewMS   int64
+	complete int64 // see ingestv1.Batch
 	frames   []frame
 }
 
@@ -116,6 +117,9 @@ func (g *gatherer) add(ctx context.Context, b *batch, to answer) error {
 	}
 	oldest := g.now().Add(-g.cfg.RedefineAfter).UnixMilli()
 	r.builder.Batch(b.agentID, b.received, b.skewMS)
+	if b.complete != 0 {
+		r.builder.Complete(b.complete)
+	}
 	for i := range b.frames {
 		f := &b.frames[i]
 		r.define(f.schema, oldest)

@@ -53,7 +53,7 @@ func (s *stream) take(m *ingestv1.Batch) error {
 	}
 	now := s.c.deps.Now()
 	b := &s.batch
-	*b = batch{agentID: s.agent, sequence: m.GetSequence(), received: now, frames: b.frames[:0]}
+	*b = batch{agentID: s.agent, sequence: m.GetSequence(), received: now, complete: max(0, m.GetCompleteMs()), frames: b.frames[:0]}
 	if sent := m.GetSentAtMs(); sent != 0 {
 		b.skewMS = sent - now.UnixMilli()
 	}

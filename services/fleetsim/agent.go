@@ -141,11 +141,11 @@ func (a *agent) send(ctx, making context.Context, stream ingestv1.IngestService_
 		m, ok := a.nextMoment(making, window, next)
 		switch {
 		case ok:
-			if err := stream.Send(a.batch(m, !defined)); err != nil {
+			next = next.Add(a.cfg.Interval)
+			if err := stream.Send(a.batch(m, !defined, next)); err != nil {
 				return streamError(stream, err)
 			}
 			defined = true
-			next = next.Add(a.cfg.Interval)
 			continue
 		case making.Err() != nil && a.idle():
 			return nil
@@ -230,10 +230,30 @@ func (a *agent) finished() bool {
 	return a.cfg.Moments > 0 && a.moments >= a.cfg.Moments && len(a.pending) == 0
 }
 
+// complete returns up to when all is sent with the moment, if the next new one is
+// made no earlier than next.
+func (a *agent) complete(m moment, next time.Time) int64 {
+	ms := m.time + a.cfg.Interval.Milliseconds()
+	if a.cfg.Paced {
+		ms = max(next.Add(-a.cfg.Backdate).UnixMilli(), m.time+1)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, p := range a.pending {
+		if p.sent.IsZero() {
+			ms = min(ms, p.time)
+		}
+	}
+	return ms
+}
+
 // batch builds the message of a moment; the first of a stream carries the
 // definitions.
-func (a *agent) batch(m moment, define bool) *ingestv1.StreamRequest {
-	b := &ingestv1.Batch{Sequence: m.sequence, SentAtMs: time.Now().UnixMilli(), Frames: make([]*ingestv1.Frame, len(a.rec.Frames))}
+func (a *agent) batch(m moment, define bool, next time.Time) *ingestv1.StreamRequest {
+	b := &ingestv1.Batch{
+		Sequence: m.sequence, SentAtMs: time.Now().UnixMilli(), CompleteMs: a.complete(m, next),
+		Frames: make([]*ingestv1.Frame, len(a.rec.Frames)),
+	}
 	if define {
 		b.Schemas, b.Entities = a.rec.definitions()
 	}

@@ -33,6 +33,9 @@ type Builder struct {
 	lastTime int64
 	values   []byte
 
+	tick   int64 // Unix milliseconds; 0 for none
+	marked bool  // it has watermarks
+
 	raw []byte // body before compression
 	enc *zstd.Encoder
 }
@@ -47,6 +50,9 @@ type BatchInfo struct {
 	AgentID  string
 	Received int64 // collector's clock when the batch came, Unix milliseconds
 	SkewMS   int64 // agent's clock minus the collector's
+	// Complete is up to when the agent's data is complete with this batch, Unix
+	// milliseconds of the agent's clock; 0 if it did not say.
+	Complete int64
 }
 
 // Reset empties the builder and keeps its buffers.
@@ -72,7 +78,23 @@ func (b *Builder) Len() int {
 func (b *Builder) Frames() int { return b.nFrames }
 
 // Empty tells whether there is nothing to write.
-func (b *Builder) Empty() bool { return b.nFrames == 0 && b.nSchemaDefs == 0 && b.nEntityDefs == 0 }
+func (b *Builder) Empty() bool {
+	return b.nFrames == 0 && b.nSchemaDefs == 0 && b.nEntityDefs == 0 && b.tick == 0
+}
+
+// Tick makes the record a tick: whoever reads it has read everything that was
+// published to the partition before that time, Unix milliseconds.
+func (b *Builder) Tick(ms int64) {
+	b.tick = ms
+	b.marked = true
+}
+
+// Complete says up to when the data of the agent is complete with the batch that was
+// begun last, Unix milliseconds of the agent's clock. It panics when none was.
+func (b *Builder) Complete(ms int64) {
+	b.batches[len(b.batches)-1].Complete = ms
+	b.marked = true
+}
 
 // Batch says where the frames that follow come from. A batch without frames
 // leaves no trace.
@@ -123,6 +145,10 @@ func (b *Builder) Encode(dst []byte) []byte {
 	}
 	start := len(dst)
 	dst = append(dst, magic...)
+	version := byte(plain)
+	if b.marked {
+		version = marked
+	}
 	dst = append(dst, version, compressionZstd, 0, 0)
 	dst = binary.LittleEndian.AppendUint32(dst, uint32(len(b.raw)))
 	dst = append(dst, 0, 0, 0, 0)
@@ -133,6 +159,17 @@ func (b *Builder) Encode(dst []byte) []byte {
 }
 
 func (b *Builder) appendBody(raw []byte) []byte {
+	n := len(b.batches)
+	if n > 0 && !b.open {
+		n--
+	}
+	if b.marked {
+		raw = binary.AppendVarint(raw, b.tick)
+		raw = appendCount(raw, n)
+		for i := range b.batches[:n] {
+			raw = binary.AppendVarint(raw, b.batches[i].Complete)
+		}
+	}
 	raw = append(appendCount(raw, b.nSchemaDefs), b.schemaDefs...)
 	raw = append(appendCount(raw, b.nEntityDefs), b.entityDefs...)
 	raw = appendCount(raw, len(b.dict))
@@ -142,10 +179,6 @@ func (b *Builder) appendBody(raw []byte) []byte {
 	raw = appendCount(raw, len(b.dictEnt))
 	for i := range b.dictEnt {
 		raw = append(raw, b.dictEnt[i][:]...)
-	}
-	n := len(b.batches)
-	if n > 0 && !b.open {
-		n--
 	}
 	raw = appendCount(raw, n)
 	for i, bt := range b.batches[:n] {

@@ -42,10 +42,10 @@ func TestImpossibleBodies(t *testing.T) {
 			t.Parallel()
 			body := parseHex(t, strings.ReplaceAll(text, "I", id))
 			var d record.Decoder
-			if _, err := d.Decode(sealedBody(body)); !errors.Is(err, record.ErrCorrupt) {
+			if _, err := d.Decode(sealedBody(1, body)); !errors.Is(err, record.ErrCorrupt) {
 				t.Errorf("got %v, want %v", err, record.ErrCorrupt)
 			}
-			if err := agree(body); err != nil {
+			if err := agree(1, body); err != nil {
 				t.Error(err)
 			}
 		})
@@ -68,12 +68,42 @@ func TestUnusualBodiesAreRead(t *testing.T) {
 			t.Parallel()
 			body := parseHex(t, strings.ReplaceAll(text, "I", id))
 			var d record.Decoder
-			if _, err := d.Decode(sealedBody(body)); err != nil {
+			if _, err := d.Decode(sealedBody(1, body)); err != nil {
 				t.Fatal(err)
 			}
-			if err := agree(body); err != nil {
+			if err := agree(1, body); err != nil {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// What version 2 has before all else.
+func TestWatermarksOfBodies(t *testing.T) {
+	t.Parallel()
+	const rest, batch = " 00 00 00 00 00", " 00 00 00 00 01 01 61 02 02 00"
+	for text, good := range map[string]bool{
+		"02 00" + rest:                         true,
+		"00 01 04" + batch:                     true,
+		"":                                     false,
+		"02":                                   false,
+		"02 7f" + rest:                         false,
+		"02 01 04" + rest:                      false,
+		"02 00" + batch:                        false,
+		"02 02 04 04" + batch:                  false,
+		"80 80 80 80 80 80 80 80 80 02" + rest: false,
+	} {
+		body := parseHex(t, text)
+		var d record.Decoder
+		r, err := d.Decode(sealedBody(2, body))
+		switch {
+		case good && err != nil, !good && !errors.Is(err, record.ErrCorrupt):
+			t.Errorf("%s: %v", text, err)
+		case good && r.Tick != 1 && r.Batches[0].Complete != 2:
+			t.Errorf("%s: tick %d, batches %+v", text, r.Tick, r.Batches)
+		}
+		if err := agree(2, body); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
 	}
 }

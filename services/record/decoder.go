@@ -16,6 +16,8 @@ type Decoder struct {
 	raw    []byte
 	rec    Record
 	agents map[string]string // ids seen, so that a batch costs no string
+
+	completes []int64 // of the batches of the record that is being read
 }
 
 // agentsKept bounds the decoder's memory of agent ids.
@@ -33,7 +35,7 @@ func (d *Decoder) Decode(payload []byte) (*Record, error) {
 	if len(d.agents) > agentsKept {
 		clear(d.agents)
 	}
-	if err := d.parse(&cursor{b: raw}); err != nil {
+	if err := d.parse(&cursor{b: raw}, payload[4] == marked); err != nil {
 		return nil, err
 	}
 	return &d.rec, nil
@@ -43,7 +45,7 @@ func (d *Decoder) decompress(p []byte) ([]byte, error) {
 	if len(p) < headerSize || string(p[:4]) != magic {
 		return nil, fmt.Errorf("%w: no record begins here", ErrCorrupt)
 	}
-	if p[4] != version || p[5] != compressionZstd {
+	if p[4] != plain && p[4] != marked || p[5] != compressionZstd {
 		return nil, fmt.Errorf("%w: version %d, compression %d", ErrVersion, p[4], p[5])
 	}
 	if p[6] != 0 || p[7] != 0 {
@@ -73,18 +75,40 @@ func (d *Decoder) decompress(p []byte) ([]byte, error) {
 	return raw, nil
 }
 
-func (d *Decoder) parse(c *cursor) error {
+func (d *Decoder) parse(c *cursor, marked bool) error {
 	r := &d.rec
 	r.reset()
+	if d.completes = d.completes[:0]; marked {
+		d.parseWatermarks(c, r)
+	}
 	if err := parseDefinitions(c, r); err != nil {
 		return err
 	}
 	parseDictionary(c, r)
 	d.parseBatches(c, r)
-	if c.failed {
-		return fmt.Errorf("%w: definitions, dictionary or batches", ErrCorrupt)
+	if c.failed || marked && !d.mark(r) {
+		return fmt.Errorf("%w: definitions, dictionary, batches or watermarks", ErrCorrupt)
 	}
 	return parseFrames(c, r)
+}
+
+// parseWatermarks reads what version 2 has before all else.
+func (d *Decoder) parseWatermarks(c *cursor, r *Record) {
+	r.Tick = c.varint()
+	for range c.count(1) {
+		d.completes = append(d.completes, c.varint())
+	}
+}
+
+// mark gives the batches their watermarks; false if there is not one for each.
+func (d *Decoder) mark(r *Record) bool {
+	if len(d.completes) != len(r.Batches) {
+		return false
+	}
+	for i, ms := range d.completes {
+		r.Batches[i].Complete = ms
+	}
+	return true
 }
 
 func parseDefinitions(c *cursor, r *Record) error {

@@ -14,7 +14,8 @@ import (
 
 const (
 	magic      = "esmr"
-	version    = 1
+	plain      = 1 // version of a record without watermarks
+	marked     = 2 // version of one with
 	headerSize = 16
 
 	// MaxRaw bounds what a record holds before compression, so that a corrupt

@@ -26,6 +26,9 @@ var update = flag.Bool("update", false, "write the golden files that are missing
 // dump writes a record as text. Empty batches are in it too.
 func dump(r *record.Record) string {
 	var out strings.Builder
+	if r.Tick != 0 {
+		fmt.Fprintf(&out, "tick %d\n", r.Tick)
+	}
 	for _, s := range r.Schemas {
 		fmt.Fprintf(&out, "schema %s\n", s.ID)
 		for _, c := range s.Schema.Columns {
@@ -45,9 +48,16 @@ func dump(r *record.Record) string {
 		frames[f.Batch] += line + "\n"
 	}
 	for i, b := range r.Batches {
-		fmt.Fprintf(&out, "batch %q received %d skew %d\n%s", b.AgentID, b.Received, b.SkewMS, frames[i])
+		fmt.Fprintf(&out, "batch %q received %d skew %d%s\n%s", b.AgentID, b.Received, b.SkewMS, completeText(b.Complete), frames[i])
 	}
 	return out.String()
+}
+
+func completeText(ms int64) string {
+	if ms == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" complete %d", ms)
 }
 
 func labels(ls metric.Labels) string {
@@ -59,9 +69,9 @@ func labels(ls metric.Labels) string {
 }
 
 // sealedBody makes a record of a body, as zstd blocks that are not compressed.
-func sealedBody(body []byte) []byte {
+func sealedBody(version byte, body []byte) []byte {
 	const most = 128 << 10 // of a block
-	p := append([]byte("esmr"), 1, 1, 0, 0)
+	p := append([]byte("esmr"), version, 1, 0, 0)
 	p = binary.LittleEndian.AppendUint32(p, uint32(len(body)))
 	p = append(p, 0, 0, 0, 0)
 	p = append(p, 0x28, 0xb5, 0x2f, 0xfd, 0xa0) // one segment, four bytes of length
@@ -84,10 +94,10 @@ func sealedBody(body []byte) []byte {
 
 // agree compares what the decoder makes of a body with what the reference reader
 // makes of it.
-func agree(body []byte) error {
+func agree(version byte, body []byte) error {
 	var d record.Decoder
-	r, err := d.Decode(sealedBody(body))
-	want, refErr := refDump(body)
+	r, err := d.Decode(sealedBody(version, body))
+	want, refErr := refDump(version, body)
 	if (err == nil) != (refErr == nil) {
 		return fmt.Errorf("%w, reference: %w", err, refErr)
 	}
@@ -147,7 +157,7 @@ func TestExampleOfTheFormat(t *testing.T) {
 	if id := r.Entities[0].Entity.ID(); id != r.Entities[0].ID {
 		t.Errorf("the entity's id is %s", id)
 	}
-	if err := agree(data[25:]); err != nil { // behind the heads of record, frame and block
+	if err := agree(1, data[25:]); err != nil { // behind the heads of record, frame and block
 		t.Error(err)
 	}
 }
@@ -166,7 +176,14 @@ func goldenRecords() map[string][]byte {
 		rows = append(rows, row{fmt.Sprint("agent-", i/20), 1_700_000_000_000, 3, host.ID(), cpu.ID(), 1_700_000_000_000 + int64(i), []uint64{uint64(i), 1 << 62}})
 	}
 	build(&many, rows)
-	return map[string][]byte{"empty": empty.Encode(nil), "definitions": whole.Encode(nil), "many": many.Encode(nil)}
+	var tick, marks record.Builder
+	tick.Tick(1_700_000_000_123)
+	build(&marks, sample())
+	marks.Complete(1_700_000_000_000)
+	return map[string][]byte{
+		"empty": empty.Encode(nil), "definitions": whole.Encode(nil), "many": many.Encode(nil),
+		"tick": tick.Encode(nil), "watermarks": marks.Encode(nil),
+	}
 }
 
 // A golden file is a record in hex as some version of the program wrote it; the

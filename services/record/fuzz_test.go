@@ -19,7 +19,19 @@ func FuzzBody(f *testing.F) {
 	f.Add(data[25:])
 	f.Add([]byte{0, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, body []byte) {
-		if err := agree(body); err != nil {
+		if err := agree(1, body); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// FuzzMarkedBody does so with the bodies of version 2.
+func FuzzMarkedBody(f *testing.F) {
+	data, _ := example(f)
+	f.Add(append([]byte{0x80, 0x01, 1, 4}, data[25:]...))
+	f.Add([]byte{2, 0, 0, 0, 0, 0, 0})
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if err := agree(2, body); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -9,6 +9,10 @@ import (
 
 // Record is a decoded record.
 type Record struct {
+	// Tick is not 0 if the record is a tick: everything published to the partition
+	// before that time, Unix milliseconds of its sender, stands before it.
+	Tick int64
+
 	Schemas  []SchemaDef // definitions that ride along
 	Entities []EntityDef
 

@@ -182,7 +182,7 @@ func TestCorruption(t *testing.T) {
 		{"zero-filled tail", func(p []byte) []byte { clear(p[len(p)-20:]); return p }, record.ErrCorrupt},
 		{"bytes behind the end", func(p []byte) []byte { return append(p, 0) }, record.ErrCorrupt},
 		{"foreign magic", func(p []byte) []byte { p[0] = 'x'; return p }, record.ErrCorrupt},
-		{"newer version", func(p []byte) []byte { p[4]++; return p }, record.ErrVersion},
+		{"newer version", func(p []byte) []byte { p[4] = 3; return p }, record.ErrVersion},
 		{"unknown compression", func(p []byte) []byte { p[5]++; return p }, record.ErrVersion},
 		{"a reserved byte set", func(p []byte) []byte { p[7] = 1; return p }, record.ErrVersion},
 		{"checksum of zero", func(p []byte) []byte { clear(p[12:16]); return p }, record.ErrCorrupt},

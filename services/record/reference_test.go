@@ -67,7 +67,7 @@ func (in *bodyIn) labels() string {
 }
 
 // refDump reads a body.
-func refDump(body []byte) (text string, err error) {
+func refDump(version byte, body []byte) (text string, err error) {
 	defer func() {
 		if e, ok := recover().(error); ok {
 			if err = e; !errors.Is(e, errReference) {
@@ -77,6 +77,15 @@ func refDump(body []byte) (text string, err error) {
 	}()
 	var out strings.Builder
 	in := &bodyIn{body}
+	var marks []int64
+	if version == 2 {
+		if tick := in.zv(); tick != 0 {
+			fmt.Fprintf(&out, "tick %d\n", tick)
+		}
+		for range in.count(1) {
+			marks = append(marks, in.zv())
+		}
+	}
 	for range in.count(17) {
 		fmt.Fprintf(&out, "schema %s\n", in.id())
 		for range in.count(4) {
@@ -87,7 +96,7 @@ func refDump(body []byte) (text string, err error) {
 	for range in.count(17) {
 		fmt.Fprintf(&out, "entity %s %s\n", in.id(), in.labels())
 	}
-	in.frames(&out)
+	in.frames(&out, version, marks)
 	return out.String(), nil
 }
 
@@ -100,7 +109,7 @@ func typeName(n byte) string {
 }
 
 // frames reads dictionary, batches, frames and values.
-func (in *bodyIn) frames(out *strings.Builder) {
+func (in *bodyIn) frames(out *strings.Builder, version byte, marks []int64) {
 	var schemas, entities []string
 	var widths, counts []uint64
 	for range in.count(17) {
@@ -115,9 +124,16 @@ func (in *bodyIn) frames(out *strings.Builder) {
 	var batches []string
 	sum := new(big.Int)
 	for range in.count(4) {
-		batches = append(batches, fmt.Sprintf("batch %q received %d skew %d\n", in.str(), in.zv(), in.zv()))
+		batches = append(batches, fmt.Sprintf("batch %q received %d skew %d", in.str(), in.zv(), in.zv()))
 		counts = append(counts, in.uv())
 		sum.Add(sum, new(big.Int).SetUint64(counts[len(counts)-1]))
+	}
+	check(version == 1 || len(marks) == len(batches), "a watermark for each batch")
+	for i := range batches {
+		if version == 2 && marks[i] != 0 {
+			batches[i] += fmt.Sprintf(" complete %d", marks[i])
+		}
+		batches[i] += "\n"
 	}
 	check(sum.Cmp(big.NewInt(int64(len(in.b)/3))) <= 0, "frames beyond the bytes left")
 	type frame struct {

@@ -177,6 +177,9 @@ func (f *follower) append(rec bus.Record) error {
 	}
 	f.s.deps.DB.Append(rec.Offset, f.partition, r)
 	f.s.metrics.records.Inc()
+	if f.s.deps.Appended != nil {
+		f.s.deps.Appended(f.partition, r)
+	}
 	return nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/esolutions/esmon/services/bus"
+	"github.com/esolutions/esmon/services/record"
 	"github.com/esolutions/esmon/services/tsdb"
 )
 
@@ -21,6 +22,9 @@ type Deps struct {
 	// Leases returns the lease of the name where several processes share the
 	// database; nil if this is the only one.
 	Leases func(name string) Lease
+	// Appended is told of each record once queries see it; it may be nil. The record is
+	// its until it returns; it is called by one goroutine a partition.
+	Appended func(partition int, r *record.Record)
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
 }

@@ -518,7 +518,12 @@ type Batch struct {
 	// Definitions of entities, likewise.
 	Entities []*EntityDefinition `protobuf:"bytes,5,rep,name=entities,proto3" json:"entities,omitempty"`
 	// The measurements.
-	Frames        []*Frame `protobuf:"bytes,6,rep,name=frames,proto3" json:"frames,omitempty"`
+	Frames []*Frame `protobuf:"bytes,6,rep,name=frames,proto3" json:"frames,omitempty"`
+	// Up to when the agent's data is complete once this batch is stored, Unix
+	// milliseconds of its clock: everything it read before this moment was in this
+	// batch or an earlier one that needs not be sent again, and nothing that is still
+	// to be read will be of before it. 0 says nothing.
+	CompleteMs    int64 `protobuf:"varint,7,opt,name=complete_ms,json=completeMs,proto3" json:"complete_ms,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -593,6 +598,13 @@ func (x *Batch) GetFrames() []*Frame {
 		return x.Frames
 	}
 	return nil
+}
+
+func (x *Batch) GetCompleteMs() int64 {
+	if x != nil {
+		return x.CompleteMs
+	}
+	return 0
 }
 
 // SchemaDefinition names the columns of frames.
@@ -1442,7 +1454,7 @@ const file_esmon_ingest_v1_ingest_proto_rawDesc = "" +
 	"\x0fconnect_counter\x18\x01 \x01(\x04R\x0econnectCounter\x12\x19\n" +
 	"\bclock_ms\x18\x02 \x01(\x03R\aclockMs\x12&\n" +
 	"\x0fmax_batch_bytes\x18\x03 \x01(\rR\rmaxBatchBytes\x12\x16\n" +
-	"\x06window\x18\x04 \x01(\rR\x06window\"\x87\x02\n" +
+	"\x06window\x18\x04 \x01(\rR\x06window\"\xa8\x02\n" +
 	"\x05Batch\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x1c\n" +
 	"\n" +
@@ -1450,7 +1462,9 @@ const file_esmon_ingest_v1_ingest_proto_rawDesc = "" +
 	"\abacklog\x18\x03 \x01(\bR\abacklog\x12;\n" +
 	"\aschemas\x18\x04 \x03(\v2!.esmon.ingest.v1.SchemaDefinitionR\aschemas\x12=\n" +
 	"\bentities\x18\x05 \x03(\v2!.esmon.ingest.v1.EntityDefinitionR\bentities\x12.\n" +
-	"\x06frames\x18\x06 \x03(\v2\x16.esmon.ingest.v1.FrameR\x06frames\"U\n" +
+	"\x06frames\x18\x06 \x03(\v2\x16.esmon.ingest.v1.FrameR\x06frames\x12\x1f\n" +
+	"\vcomplete_ms\x18\a \x01(\x03R\n" +
+	"completeMs\"U\n" +
 	"\x10SchemaDefinition\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\rR\x02id\x121\n" +
 	"\acolumns\x18\x02 \x03(\v2\x17.esmon.ingest.v1.ColumnR\acolumns\"\xa5\x01\n" +

@@ -417,6 +417,11 @@ func (m *Batch) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.CompleteMs != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.CompleteMs))
+		i--
+		dAtA[i] = 0x38
+	}
 	if len(m.Frames) > 0 {
 		for iNdEx := len(m.Frames) - 1; iNdEx >= 0; iNdEx-- {
 			size, err := m.Frames[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
@@ -1458,6 +1463,9 @@ func (m *Batch) SizeVT() (n int) {
 			l = e.SizeVT()
 			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 		}
+	}
+	if m.CompleteMs != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.CompleteMs))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -2749,6 +2757,25 @@ func (m *Batch) UnmarshalVT(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 7:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field CompleteMs", wireType)
+			}
+			m.CompleteMs = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.CompleteMs |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
