@@ -82,6 +82,114 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alert-episodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * ListEpisodes lists the times for which alerts fired, newest first. Data that
+         *     came late has corrected them.
+         */
+        get: operations["AlertService_ListEpisodes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListAlertGroups counts alerts by the value of a label. */
+        get: operations["AlertService_ListAlertGroups"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListAlerts lists the alerts that are pending, firing or resolved a moment ago. */
+        get: operations["AlertService_ListAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetAlert returns one alert with what happened to it. */
+        get: operations["AlertService_GetAlert"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts:acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Acknowledge says that somebody deals with alerts: escalation stops and nothing
+         *     is repeated. What is acknowledged already gets the new text and end.
+         */
+        post: operations["AlertService_Acknowledge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts:unacknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Unacknowledge takes acknowledgements back. */
+        post: operations["AlertService_Unacknowledge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/diagnosis": {
         parameters: {
             query?: never;
@@ -208,6 +316,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/notifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListNotifications lists notifications with their attempts, newest first. */
+        get: operations["DeliveryService_ListNotifications"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/{id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** RetryNotification sends one that was given up again. */
+        post: operations["DeliveryService_RetryNotification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/on-call": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListOnCall says who is on call, now and next, for each calendar. */
+        get: operations["DeliveryService_ListOnCall"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/on-call/{calendar}/overrides": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** CreateOverride puts somebody else on call for a time. */
+        post: operations["DeliveryService_CreateOverride"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/on-call/{calendar}/overrides/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** DeleteOverride takes an override back. */
+        delete: operations["DeliveryService_DeleteOverride"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/push": {
         parameters: {
             query?: never;
@@ -265,6 +458,162 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/receivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListReceivers lists the receivers and how they are. */
+        get: operations["DeliveryService_ListReceivers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/receivers/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** TestReceiver sends a test notification at once and says what came of it. */
+        post: operations["DeliveryService_TestReceiver"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/routes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetRoutes returns the tree of routes. */
+        get: operations["DeliveryService_GetRoutes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/routes:test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** TestRoute says who would be told about an alert with these labels. */
+        post: operations["DeliveryService_TestRoute"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListRules lists the rules that are evaluated. */
+        get: operations["RuleService_ListRules"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetRule returns one rule with its text. */
+        get: operations["RuleService_GetRule"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules:backtest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * BacktestRule runs a rule over stored history and says when it would have
+         *     fired. It takes the very steps that live evaluation takes.
+         */
+        post: operations["RuleService_BacktestRule"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules:check": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** CheckRules says everything that is wrong with rule files, with line and field. */
+        post: operations["RuleService_CheckRules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rules:test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** TestRules runs unit tests of rules, in the form that promtool has. */
+        post: operations["RuleService_TestRules"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/series": {
         parameters: {
             query?: never;
@@ -276,6 +625,95 @@ export interface paths {
         get: operations["QueryService_ListSeries"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/silences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** ListSilences lists silences, those that end last first. */
+        get: operations["SilenceService_ListSilences"];
+        put?: never;
+        /** CreateSilence makes a silence. */
+        post: operations["SilenceService_CreateSilence"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/silences/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetSilence returns one silence. */
+        get: operations["SilenceService_GetSilence"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/silences/{id}/expire": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** ExpireSilence ends a silence now. */
+        post: operations["SilenceService_ExpireSilence"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/silences/{silence.id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** UpdateSilence replaces a silence that is not over. */
+        put: operations["SilenceService_UpdateSilence"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/silences:preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * PreviewSilence says which alerts a silence would hide now, and which it would
+         *     have hidden lately.
+         */
+        post: operations["SilenceService_PreviewSilence"];
         delete?: never;
         options?: never;
         head?: never;
@@ -306,6 +744,49 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description AcknowledgeRequest acknowledges alerts. */
+        AcknowledgeRequest: {
+            /** @description Ids of the alerts; at most 1,000. */
+            ids?: string[];
+            /** @description Who acknowledges. With logins, this is who is logged in. */
+            author?: string;
+            /** @description What to say to others. */
+            comment?: string;
+            /** @description When it ends; never, if left out. */
+            expireAfter?: string;
+            /** @description Whether it stays when the alert resolves and fires again. */
+            sticky?: boolean;
+            /** @description From a signed link of a notification: until when it is good. */
+            exp?: string;
+            /** @description From a signed link of a notification: the signature. */
+            sig?: string;
+        };
+        /** @description AcknowledgeResponse returns the alerts. */
+        AcknowledgeResponse: {
+            /** @description The alerts that were acknowledged. */
+            alerts?: components["schemas"]["Alert"][];
+            /** @description Ids that are none, or of alerts that do not fire. */
+            notFound?: string[];
+        };
+        /** @description Acknowledgement says who deals with an alert. */
+        Acknowledgement: {
+            /** @description Who acknowledged. */
+            author?: string;
+            /** @description What they say. */
+            comment?: string;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            createTime?: string;
+            /**
+             * Format: date-time
+             * @description When it ends; never, if left out.
+             */
+            expireTime?: string;
+            /** @description True if it stays when the alert resolves and fires again. */
+            sticky?: boolean;
+        };
         /** @description Agent is one enrolled agent. */
         Agent: {
             /** @description Its id, as in its certificate. */
@@ -368,6 +849,251 @@ export interface components {
          * @enum {string}
          */
         AgentState: "AGENT_STATE_UNSPECIFIED" | "AGENT_STATE_ENROLLED" | "AGENT_STATE_CONNECTED" | "AGENT_STATE_DISCONNECTED" | "AGENT_STATE_REVOKED" | "AGENT_STATE_CLONED";
+        /** @description Alert is one alert: a rule and a label set. */
+        Alert: {
+            /** @description Its id: the rule and the label set. The same thing gets the same id again. */
+            id?: string;
+            /** @description Hash of the labels as Alertmanager has it, 16 hexadecimal digits. */
+            fingerprint?: string;
+            state?: components["schemas"]["AlertState"];
+            /** @description The labels; the name of the alert is alertname. */
+            labels?: {
+                [key: string]: string;
+            };
+            /** @description The texts, templates filled in. */
+            annotations?: {
+                [key: string]: string;
+            };
+            /**
+             * Format: double
+             * @description Value of the rule's expression when it was last evaluated with data.
+             */
+            value?: number;
+            /**
+             * Format: date-time
+             * @description Since when the condition holds.
+             */
+            activeTime?: string;
+            /**
+             * Format: date-time
+             * @description Since when it fires.
+             */
+            fireTime?: string;
+            /**
+             * Format: date-time
+             * @description When it was resolved.
+             */
+            resolveTime?: string;
+            /**
+             * Format: date-time
+             * @description The rule's evaluation that this state is of: a time of the data.
+             */
+            evaluationTime?: string;
+            hold?: components["schemas"]["Hold"];
+            /** @description Set while its condition has no data, where the rule wants to know. */
+            noData?: boolean;
+            acknowledgement?: components["schemas"]["Acknowledgement"];
+            /** @description Ids of the silences that keep it from being told. */
+            silencedBy?: string[];
+            /** @description Ids of the alerts that make it needless to tell. */
+            inhibitedBy?: string[];
+            /** @description True while it changes so often that changes are not told one by one. */
+            flapping?: boolean;
+            /** @description Names of the receivers it goes to. */
+            receivers?: string[];
+            /** @description Id of the rule; empty for an alert that was sent from outside. */
+            ruleId?: string;
+            /** @description Where it comes from: a link to the expression, or the sender's own link. */
+            generatorUrl?: string;
+            /** @description What its value is compared with, such as "> 90"; empty if that cannot be told. */
+            threshold?: string;
+            /** @description Unit of its value as UCUM code; empty if not known. */
+            unit?: string;
+        };
+        /** @description AlertEvent is something that happened to an alert. */
+        AlertEvent: {
+            /**
+             * Format: date-time
+             * @description When, by the data's clock for changes of state and by the server's for the rest.
+             */
+            time?: string;
+            /**
+             * @description What: pending, firing, resolved, held, released, no_data, acknowledged,
+             *     unacknowledged, notified, corrected.
+             */
+            kind?: string;
+            /** @description For people: the reason, the comment, the receiver. */
+            message?: string;
+            /**
+             * Format: double
+             * @description The value then, for changes of state.
+             */
+            value?: number;
+            /** @description Who, for what people did. */
+            author?: string;
+        };
+        /** @description AlertGroup counts the alerts with one value of a label. */
+        AlertGroup: {
+            /** @description The value; empty for alerts without the label. */
+            value?: string;
+            /**
+             * Format: int64
+             * @description How many fire.
+             */
+            firing?: string;
+            /**
+             * Format: int64
+             * @description How many are pending.
+             */
+            pending?: string;
+            /**
+             * Format: int64
+             * @description How many were resolved a moment ago.
+             */
+            resolved?: string;
+            /** @description The worst severity of those that fire, or else of all. */
+            severity?: string;
+            /**
+             * Format: date-time
+             * @description When the newest began to fire.
+             */
+            fireTime?: string;
+            /**
+             * Format: int64
+             * @description How many are held.
+             */
+            held?: string;
+            /**
+             * Format: int64
+             * @description How many are acknowledged.
+             */
+            acknowledged?: string;
+            /**
+             * Format: int64
+             * @description How many are silenced.
+             */
+            silenced?: string;
+        };
+        /**
+         * @description AlertState is how an alert is.
+         *
+         *      - ALERT_STATE_UNSPECIFIED: Not known.
+         *      - ALERT_STATE_PENDING: Its condition holds, not yet for as long as the rule wants.
+         *      - ALERT_STATE_FIRING: It fires.
+         *      - ALERT_STATE_RESOLVED: It fired and is over.
+         * @default ALERT_STATE_UNSPECIFIED
+         * @enum {string}
+         */
+        AlertState: "ALERT_STATE_UNSPECIFIED" | "ALERT_STATE_PENDING" | "ALERT_STATE_FIRING" | "ALERT_STATE_RESOLVED";
+        /** @description Attempt is one attempt to deliver. */
+        Attempt: {
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            time?: string;
+            /** @description How long it took. */
+            duration?: string;
+            /** @description True if the receiver took it. */
+            delivered?: boolean;
+            /** @description What the receiver said: its status and the beginning of its answer. */
+            message?: string;
+        };
+        /** @description Backtest is what a rule would have done. */
+        Backtest: {
+            /** @description The times for which it would have fired, by fire time; 10,000 at most. */
+            episodes?: components["schemas"]["Episode"][];
+            /**
+             * Format: int64
+             * @description How many there are.
+             */
+            totalEpisodes?: string;
+            /** @description How long alerts fired, all together. */
+            firing?: string;
+            /** @description By host: the label host_name, or else instance; "" for neither. */
+            hosts?: components["schemas"]["HostSummary"][];
+            /** @description How many notifications each receiver would have got. */
+            notifications?: {
+                [key: string]: string;
+            };
+            /**
+             * Format: int64
+             * @description How many evaluations there were.
+             */
+            evaluations?: string;
+            /** @description What to know about the result. */
+            warnings?: string[];
+        };
+        /** @description BacktestRuleRequest says what to try and over which time. */
+        BacktestRuleRequest: {
+            /** @description A rule in the form it has in a rule file: the YAML of one rule, or of a group. */
+            rule?: string;
+            /** @description The id of a rule that is evaluated, instead of the text. */
+            ruleId?: string;
+            /** @description Another version of the rule, to compare with. */
+            other?: string;
+            /**
+             * Format: date-time
+             * @description First evaluation.
+             */
+            start?: string;
+            /**
+             * Format: date-time
+             * @description Last evaluation at the latest; now, if left out.
+             */
+            end?: string;
+            /** @description How often it is evaluated; the group's interval, if left out. */
+            interval?: string;
+            /**
+             * @description Whether to say which notifications there would have been, by the routes as
+             *     they are now.
+             */
+            notifications?: boolean;
+        };
+        /** @description BacktestRuleResponse is what would have happened. */
+        BacktestRuleResponse: {
+            result?: components["schemas"]["Backtest"];
+            other?: components["schemas"]["Backtest"];
+            /** @description What is wrong with the rule, if it could not be tried. */
+            problems?: components["schemas"]["Problem"][];
+        };
+        /** @description CheckRulesRequest carries rule files. */
+        CheckRulesRequest: {
+            /** @description The files; 1 MiB together at most. */
+            files?: components["schemas"]["TextFile"][];
+        };
+        /** @description CheckRulesResponse is what was found. */
+        CheckRulesResponse: {
+            /** @description What is wrong; empty if all is well. */
+            problems?: components["schemas"]["Problem"][];
+            /** @description The rules, as far as they could be read. */
+            rules?: components["schemas"]["Rule"][];
+        };
+        /** @description CreateOverrideRequest carries an override. */
+        CreateOverrideBody: {
+            /** @description Who. */
+            person?: string;
+            /**
+             * Format: date-time
+             * @description From when; now, if left out.
+             */
+            startTime?: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            endTime?: string;
+            /** @description Who makes it. */
+            author?: string;
+        };
+        /** @description CreateOverrideResponse is the override. */
+        CreateOverrideResponse: {
+            override?: components["schemas"]["Override"];
+        };
+        /** @description CreateSilenceResponse is the silence as it was made. */
+        CreateSilenceResponse: {
+            silence?: components["schemas"]["Silence"];
+        };
         /** @description CreateTokenRequest says what the token allows. */
         CreateTokenRequest: {
             /**
@@ -392,6 +1118,8 @@ export interface components {
             secret?: string;
             token?: components["schemas"]["Token"];
         };
+        /** @description DeleteOverrideResponse is empty. */
+        DeleteOverrideResponse: Record<string, never>;
         /** @description DiagnoseAgentResponse is how an agent's data gets on. */
         DiagnoseAgentResponse: {
             /** @description Id of the agent; empty if the registry of agents does not answer. */
@@ -450,6 +1178,44 @@ export interface components {
              */
             time?: string;
         };
+        /** @description Episode is a time for which an alert fired. */
+        Episode: {
+            /** @description Id of the alert. */
+            alertId?: string;
+            /** @description Id of the rule. */
+            ruleId?: string;
+            /** @description The labels. */
+            labels?: {
+                [key: string]: string;
+            };
+            /**
+             * Format: date-time
+             * @description Since when the condition held.
+             */
+            activeTime?: string;
+            /**
+             * Format: date-time
+             * @description Since when it fired.
+             */
+            fireTime?: string;
+            /**
+             * Format: date-time
+             * @description When it was over; left out while it fires.
+             */
+            resolveTime?: string;
+            /**
+             * Format: double
+             * @description Value when it began to fire.
+             */
+            fireValue?: number;
+            /**
+             * Format: double
+             * @description Value before it was over.
+             */
+            lastValue?: number;
+            /** @description True if data that came late made or changed it. */
+            corrected?: boolean;
+        };
         /** @description Error is the answer to a call that failed. */
         Error: {
             /**
@@ -467,9 +1233,42 @@ export interface components {
             /** @description What is wrong, where and what to do, for people. */
             message: string;
         };
+        /** @description EscalationStep is who is told when nobody acknowledged. */
+        EscalationStep: {
+            /** @description After how long. */
+            after?: string;
+            /** @description Who. */
+            receivers?: string[];
+        };
+        /** @description ExpireSilenceResponse is the silence. */
+        ExpireSilenceResponse: {
+            silence?: components["schemas"]["Silence"];
+        };
         /** @description GetAgentResponse is the agent. */
         GetAgentResponse: {
             agent?: components["schemas"]["Agent"];
+        };
+        /** @description GetAlertResponse is the alert. */
+        GetAlertResponse: {
+            alert?: components["schemas"]["Alert"];
+            /** @description What happened to it, newest first. */
+            events?: components["schemas"]["AlertEvent"][];
+            rule?: components["schemas"]["Rule"];
+            /** @description The last times it fired, newest first. */
+            episodes?: components["schemas"]["Episode"][];
+            graph?: components["schemas"]["Graph"];
+        };
+        /** @description GetRoutesResponse is the tree. */
+        GetRoutesResponse: {
+            route?: components["schemas"]["Route"];
+        };
+        /** @description GetRuleResponse is the rule. */
+        GetRuleResponse: {
+            rule?: components["schemas"]["Rule"];
+        };
+        /** @description GetSilenceResponse is the silence. */
+        GetSilenceResponse: {
+            silence?: components["schemas"]["Silence"];
         };
         /** @description GetStatusResponse is the state of the platform. */
         GetStatusResponse: {
@@ -531,6 +1330,30 @@ export interface components {
             /** @description What makes the platform less safe than it could be, although it works. */
             warnings?: string[];
         };
+        /** @description Graph says how to draw what a rule looks at. */
+        Graph: {
+            /**
+             * @description The side of the rule's comparison that has the value; the whole expression if it
+             *     compares nothing.
+             */
+            query?: string;
+            /** @description What it is compared with. */
+            thresholds?: components["schemas"]["Threshold"][];
+            /** @description Unit of the value as UCUM code; empty if not known. */
+            unit?: string;
+        };
+        /** @description Hold says why an alert cannot be decided. */
+        Hold: {
+            /** @description Stable reason id: agent_silent, agent_catching_up, evaluation_failed. */
+            reason?: string;
+            /** @description What, where and what to do, for people. */
+            message?: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            sinceTime?: string;
+        };
         /** @description Hop is one part of the way of data, and how data passes it. */
         Hop: {
             /** @description Its name: probe, spool, stream, log, storage or query. */
@@ -566,6 +1389,18 @@ export interface components {
          * @enum {string}
          */
         HopState: "HOP_STATE_UNSPECIFIED" | "HOP_STATE_OK" | "HOP_STATE_LATE" | "HOP_STATE_STUCK" | "HOP_STATE_UNKNOWN";
+        /** @description HostSummary is what a rule would have done about one host. */
+        HostSummary: {
+            /** @description The host. */
+            host?: string;
+            /**
+             * Format: int64
+             * @description How many times it would have fired.
+             */
+            episodes?: string;
+            /** @description How long. */
+            firing?: string;
+        };
         /** @description LaggingAgent is an agent and how long it has had nothing acknowledged. */
         LaggingAgent: {
             /** @description Id of the agent. */
@@ -597,6 +1432,50 @@ export interface components {
              */
             totalSize?: string;
         };
+        /**
+         * @description ListAlertGroupsResponse is a page of groups: those with the worst severity first,
+         *     then those with the most firing alerts.
+         */
+        ListAlertGroupsResponse: {
+            /** @description The groups. */
+            groups?: components["schemas"]["AlertGroup"][];
+            /** @description Asks for the next page; empty on the last. */
+            nextPageToken?: string;
+            /**
+             * Format: int64
+             * @description How many groups there are.
+             */
+            totalSize?: string;
+        };
+        /**
+         * @description ListAlertsResponse is a page of alerts: firing first, by severity, then newest
+         *     first.
+         */
+        ListAlertsResponse: {
+            /** @description The alerts. */
+            alerts?: components["schemas"]["Alert"][];
+            /** @description Asks for the next page; empty on the last. */
+            nextPageToken?: string;
+            /**
+             * Format: int64
+             * @description How many alerts match in all.
+             */
+            totalSize?: string;
+            /**
+             * @description How many of the alerts that satisfy the matchers, in whatever state, are pending,
+             *     firing, resolved, held, no_data, acknowledged, silenced, inhibited, flapping.
+             */
+            counts?: {
+                [key: string]: string;
+            };
+        };
+        /** @description ListEpisodesResponse is a page of episodes. */
+        ListEpisodesResponse: {
+            /** @description The episodes, newest first. */
+            episodes?: components["schemas"]["Episode"][];
+            /** @description Asks for the next page; empty on the last. */
+            nextPageToken?: string;
+        };
         /** @description ListLabelNamesResponse lists names. */
         ListLabelNamesResponse: {
             /** @description The names, sorted. */
@@ -612,12 +1491,51 @@ export interface components {
             /** @description The metrics by name. */
             metrics?: components["schemas"]["Metric"][];
         };
+        /** @description ListNotificationsResponse is a page of notifications. */
+        ListNotificationsResponse: {
+            /** @description The notifications. */
+            notifications?: components["schemas"]["Notification"][];
+            /** @description Asks for the next page; empty on the last. */
+            nextPageToken?: string;
+        };
+        /** @description ListOnCallResponse lists calendars. */
+        ListOnCallResponse: {
+            /** @description The calendars by name. */
+            calendars?: components["schemas"]["OnCall"][];
+        };
+        /** @description ListReceiversResponse lists receivers by name. */
+        ListReceiversResponse: {
+            /** @description The receivers. */
+            receivers?: components["schemas"]["Receiver"][];
+        };
+        /** @description ListRulesResponse is the rules by file, group and place. */
+        ListRulesResponse: {
+            /** @description The rules. */
+            rules?: components["schemas"]["Rule"][];
+            /**
+             * @description What is wrong with the configuration directory as it is now: the last good
+             *     state is used meanwhile.
+             */
+            problems?: components["schemas"]["Problem"][];
+            /**
+             * Format: date-time
+             * @description When the configuration that is used was read.
+             */
+            loadTime?: string;
+        };
         /** @description ListSeriesResponse lists label sets. */
         ListSeriesResponse: {
             /** @description The series, without samples. */
             series?: components["schemas"]["Series"][];
             /** @description What to know about the answer, such as that the limit cut it. */
             warnings?: string[];
+        };
+        /** @description ListSilencesResponse is a page of silences. */
+        ListSilencesResponse: {
+            /** @description The silences. */
+            silences?: components["schemas"]["Silence"][];
+            /** @description Asks for the next page; empty on the last. */
+            nextPageToken?: string;
         };
         /** @description ListTokensResponse is a page of tokens, newest first. */
         ListTokensResponse: {
@@ -678,6 +1596,87 @@ export interface components {
             troubles?: components["schemas"]["Trouble"][];
             /** @description What makes it less safe than it could be, although it works. */
             warnings?: string[];
+        };
+        /** @description Notification is one message to one receiver. */
+        Notification: {
+            /** @description Its id, which is also its idempotency key. */
+            id?: string;
+            /** @description Name of the receiver. */
+            receiver?: string;
+            /** @description What it says in short. */
+            title?: string;
+            state?: components["schemas"]["NotificationState"];
+            /**
+             * Format: date-time
+             * @description When it was made.
+             */
+            createTime?: string;
+            /**
+             * Format: date-time
+             * @description When it was delivered or given up.
+             */
+            finishTime?: string;
+            /**
+             * Format: date-time
+             * @description When it is tried next.
+             */
+            nextTime?: string;
+            /** @description Ids of the alerts in it; 100 at most. */
+            alertIds?: string[];
+            /**
+             * Format: int64
+             * @description How many alerts are in it.
+             */
+            alerts?: string;
+            /** @description The attempts, oldest first. */
+            attempts?: components["schemas"]["Attempt"][];
+        };
+        /**
+         * @description NotificationState is what became of a notification.
+         *
+         *      - NOTIFICATION_STATE_UNSPECIFIED: Not known.
+         *      - NOTIFICATION_STATE_WAITING: It waits for its first attempt or for the next.
+         *      - NOTIFICATION_STATE_DELIVERED: The receiver took it.
+         *      - NOTIFICATION_STATE_DEAD: It was given up.
+         *      - NOTIFICATION_STATE_SUPERSEDED: A newer one of the same group made it needless before it was delivered.
+         * @default NOTIFICATION_STATE_UNSPECIFIED
+         * @enum {string}
+         */
+        NotificationState: "NOTIFICATION_STATE_UNSPECIFIED" | "NOTIFICATION_STATE_WAITING" | "NOTIFICATION_STATE_DELIVERED" | "NOTIFICATION_STATE_DEAD" | "NOTIFICATION_STATE_SUPERSEDED";
+        /** @description OnCall is who is on call by one calendar. */
+        OnCall: {
+            /** @description Name of the calendar. */
+            calendar?: string;
+            /** @description Who is on call; empty if nobody is. */
+            person?: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            untilTime?: string;
+            /** @description The shifts that come, for 14 days. */
+            shifts?: components["schemas"]["Shift"][];
+            /** @description What was put over the rotation, now and later. */
+            overrides?: components["schemas"]["Override"][];
+        };
+        /** @description Override puts somebody on call for a time. */
+        Override: {
+            /** @description Its id. */
+            id?: string;
+            /** @description Who. */
+            person?: string;
+            /**
+             * Format: date-time
+             * @description From when.
+             */
+            startTime?: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            endTime?: string;
+            /** @description Who made it. */
+            author?: string;
         };
         /** @description Partition is one part of the ingest log and how far storage is in it. */
         Partition: {
@@ -758,6 +1757,51 @@ export interface components {
             /** @description What, where and what to do, for people. */
             message?: string;
         };
+        /** @description PreviewSilenceRequest carries a silence that may be made. */
+        PreviewSilenceRequest: {
+            silence?: components["schemas"]["Silence"];
+        };
+        /** @description PreviewSilenceResponse is what it would hide. */
+        PreviewSilenceResponse: {
+            /** @description Alerts that are pending or fire now and match; 1,000 at most. */
+            alerts?: components["schemas"]["Alert"][];
+            /**
+             * Format: int64
+             * @description How many there are.
+             */
+            total?: string;
+            /**
+             * Format: int64
+             * @description How many alerts fire that do not match.
+             */
+            others?: string;
+            /**
+             * Format: int64
+             * @description Times for which alerts that match fired in the last 7 days.
+             */
+            recentEpisodes?: string;
+            /** @description The next windows of a recurring one; 5 at most. */
+            windows?: components["schemas"]["Window"][];
+        };
+        /** @description Problem is something wrong with a file. */
+        Problem: {
+            /** @description Name of the file. */
+            file?: string;
+            /**
+             * Format: int32
+             * @description Line, from 1; 0 if it is not known.
+             */
+            line?: number;
+            /**
+             * Format: int32
+             * @description Column, from 1; 0 if it is not known.
+             */
+            column?: number;
+            /** @description The field, as a path: groups[0].rules[2].for. */
+            field?: string;
+            /** @description What is wrong and what would be right. */
+            message?: string;
+        };
         /** @description PushRequest carries loose points. */
         PushRequest: {
             /** @description The points; at most 10,000. */
@@ -821,10 +1865,186 @@ export interface components {
             /** @description What to know about the answer, for people. */
             warnings?: string[];
         };
+        /** @description Receiver is somewhere that notifications go. */
+        Receiver: {
+            /** @description Its name. */
+            name?: string;
+            /** @description Its kind: teams, email, slack, pagerduty, servicenow, webhook, shoutrrr. */
+            kind?: string;
+            /** @description Where it goes, secrets left out. */
+            target?: string;
+            /**
+             * @description How it is: ok, failing, open (nothing is tried for a moment because it failed
+             *     again and again) or unknown before the first notification.
+             */
+            health?: string;
+            /** @description What the last failure said. */
+            lastError?: string;
+            /**
+             * Format: date-time
+             * @description When something was last delivered.
+             */
+            lastDeliveryTime?: string;
+            /**
+             * Format: int64
+             * @description Notifications that wait to be delivered.
+             */
+            waiting?: string;
+            /**
+             * Format: int64
+             * @description Notifications that were given up, of those that are kept.
+             */
+            dead?: string;
+        };
+        /** @description Recurrence is when, again and again. */
+        Recurrence: {
+            /** @description When a window opens, as a cron expression of five fields: 0 22 * * 6. */
+            cron?: string;
+            /**
+             * Format: int64
+             * @description How long each window is, in minutes.
+             */
+            minutes?: string;
+            /** @description Time zone of the expression, such as Europe/Berlin; UTC, if empty. */
+            timeZone?: string;
+        };
+        /** @description RetryNotificationResponse is the notification. */
+        RetryNotificationResponse: {
+            notification?: components["schemas"]["Notification"];
+        };
         /** @description RevokeAgentResponse is empty. */
         RevokeAgentResponse: Record<string, never>;
         /** @description RevokeTokenResponse is empty. */
         RevokeTokenResponse: Record<string, never>;
+        /** @description Route is a node of the tree. */
+        Route: {
+            /** @description Matchers that an alert must satisfy, all of them. */
+            matchers?: string[];
+            /** @description Receiver; inherited, if empty. */
+            receiver?: string;
+            /** @description Escalation policy, instead of a receiver. */
+            escalation?: string;
+            /** @description Labels whose values make a group; ... is all labels. */
+            groupBy?: string[];
+            /** @description How long a new group gathers before it is told. */
+            groupWait?: string;
+            /** @description How long a group that changed waits at least before it is told again. */
+            groupInterval?: string;
+            /** @description After how long a group that did not change is told again. */
+            repeatInterval?: string;
+            /** @description Whether the routes after this one are tried, too. */
+            continue?: boolean;
+            /** @description Names of time intervals in which nothing is told. */
+            muteTimeIntervals?: string[];
+            /** @description Names of time intervals outside of which nothing is told. */
+            activeTimeIntervals?: string[];
+            /** @description Routes below. */
+            routes?: components["schemas"]["Route"][];
+            /** @description Its place in the tree: 0.2.1. */
+            path?: string;
+        };
+        /** @description RouteMatch is a route that matches an alert. */
+        RouteMatch: {
+            /** @description Its place in the tree. */
+            path?: string;
+            /** @description Receivers that are told at once. */
+            receivers?: string[];
+            /** @description Receivers that are told later if nobody acknowledges. */
+            escalation?: components["schemas"]["EscalationStep"][];
+            /** @description The labels of the group and their values. */
+            groupLabels?: {
+                [key: string]: string;
+            };
+            /**
+             * @description Why it would not be told now: muted by a time interval, hidden by a silence.
+             *     Empty if it would.
+             */
+            mutedBy?: string;
+        };
+        /** @description Rule is an alerting or recording rule as it is evaluated. */
+        Rule: {
+            /** @description Its id: file, group and name. */
+            id?: string;
+            /**
+             * @description Name of the file it stands in, below the configuration directory; catalogue/…
+             *     for one that comes with the platform.
+             */
+            file?: string;
+            /** @description Name of its group. */
+            group?: string;
+            /** @description Name of the alert or of the recorded metric. */
+            name?: string;
+            /** @description True for a recording rule. */
+            recording?: boolean;
+            /** @description The PromQL expression. */
+            expr?: string;
+            /** @description Clear condition: while it fires, it goes on until this holds. Empty for none. */
+            clear?: string;
+            /** @description How long the condition must hold. */
+            for?: string;
+            /** @description How long it goes on after the condition ends. */
+            keepFiringFor?: string;
+            /** @description The labels it adds. */
+            labels?: {
+                [key: string]: string;
+            };
+            /** @description The texts, as templates. */
+            annotations?: {
+                [key: string]: string;
+            };
+            /** @description Severity: critical, warning or info; empty if the rule names none. */
+            severity?: string;
+            /** @description Who owns it. */
+            owner?: string;
+            /** @description Link to what to do. */
+            runbook?: string;
+            /** @description When it applies; empty for always. */
+            schedule?: string;
+            /** @description What it does without data: resolve, keep or alert. */
+            noData?: string;
+            /** @description How often it is evaluated. */
+            interval?: string;
+            /** @description How it is: ok, failing, or unknown before the first evaluation. */
+            health?: string;
+            /** @description Why it is failing. */
+            lastError?: string;
+            /**
+             * Format: date-time
+             * @description The newest time of the data it was evaluated at.
+             */
+            evaluationTime?: string;
+            /** @description How long that took. */
+            evaluationDuration?: string;
+            /**
+             * Format: int64
+             * @description How many alerts of it are pending, firing, held.
+             */
+            pending?: string;
+            /**
+             * Format: int64
+             * @description How many fire.
+             */
+            firing?: string;
+            /**
+             * Format: int64
+             * @description How many are held.
+             */
+            held?: string;
+            /**
+             * Format: double
+             * @description Share of the live agents whose data the last evaluation had, from 0 to 1; 1
+             *     where it does not matter.
+             */
+            coverage?: number;
+            graph?: components["schemas"]["Graph"];
+            /**
+             * Format: int32
+             * @description Line of its file where it stands, from 1; 0 if not known.
+             */
+            line?: number;
+            /** @description The rule as it stands in its file, in YAML; only in GetRule. */
+            text?: string;
+        };
         /** @description Sample is a value at a time. */
         Sample: {
             /**
@@ -846,6 +2066,144 @@ export interface components {
             };
             /** @description The samples by time. */
             samples?: components["schemas"]["Sample"][];
+        };
+        /** @description Shift is a time for which somebody is on call. */
+        Shift: {
+            /** @description Who. */
+            person?: string;
+            /**
+             * Format: date-time
+             * @description From when.
+             */
+            startTime?: string;
+            /**
+             * Format: date-time
+             * @description Until when.
+             */
+            endTime?: string;
+            /** @description True if an override put them there. */
+            override?: boolean;
+        };
+        /** @description Silence hides alerts for a time. */
+        Silence: {
+            /** @description Its id. */
+            id?: string;
+            /**
+             * @description What it hides: alerts whose labels match all of these, such as
+             *     host_name="db1" or severity!~"critical|warning". At least one must not match
+             *     an empty value.
+             */
+            matchers?: string[];
+            /**
+             * Format: date-time
+             * @description When it begins; now, if left out.
+             */
+            startTime?: string;
+            /**
+             * Format: date-time
+             * @description When it ends.
+             */
+            endTime?: string;
+            recurrence?: components["schemas"]["Recurrence"];
+            /** @description Who made it. */
+            author?: string;
+            /** @description Why. */
+            comment?: string;
+            state?: components["schemas"]["SilenceState"];
+            /**
+             * Format: date-time
+             * @description When it was made or last changed.
+             */
+            updateTime?: string;
+            /**
+             * Format: int64
+             * @description How many alerts it hides now.
+             */
+            alerts?: string;
+        };
+        /**
+         * @description SilenceState is how a silence is.
+         *
+         *      - SILENCE_STATE_UNSPECIFIED: Not known.
+         *      - SILENCE_STATE_PENDING: It begins later; a recurring one, when its next window does.
+         *      - SILENCE_STATE_ACTIVE: It hides what matches.
+         *      - SILENCE_STATE_EXPIRED: It is over.
+         * @default SILENCE_STATE_UNSPECIFIED
+         * @enum {string}
+         */
+        SilenceState: "SILENCE_STATE_UNSPECIFIED" | "SILENCE_STATE_PENDING" | "SILENCE_STATE_ACTIVE" | "SILENCE_STATE_EXPIRED";
+        /** @description TestReceiverRequest names a receiver. */
+        TestReceiverBody: {
+            /** @description Labels of the alert to make up; some are given, if none. */
+            labels?: {
+                [key: string]: string;
+            };
+        };
+        /** @description TestReceiverResponse is what came of it. */
+        TestReceiverResponse: {
+            /** @description True if the receiver took it. */
+            delivered?: boolean;
+            /** @description What the receiver said. */
+            message?: string;
+            /** @description How long it took. */
+            duration?: string;
+        };
+        /** @description TestResult is what became of one test group. */
+        TestResult: {
+            /** @description File and name of the test group. */
+            name?: string;
+            /** @description True if it passed. */
+            passed?: boolean;
+            /** @description What was expected and what came, for each expectation that failed. */
+            failures?: string[];
+        };
+        /** @description TestRouteRequest carries the labels of an alert. */
+        TestRouteRequest: {
+            /** @description The labels. */
+            labels?: {
+                [key: string]: string;
+            };
+            /**
+             * Format: date-time
+             * @description When; now, if left out.
+             */
+            time?: string;
+        };
+        /** @description TestRouteResponse is who would be told. */
+        TestRouteResponse: {
+            /** @description One entry a route that matches. */
+            matches?: components["schemas"]["RouteMatch"][];
+        };
+        /** @description TestRulesRequest carries unit tests and the rules they test. */
+        TestRulesRequest: {
+            /** @description Files with tests. */
+            tests?: components["schemas"]["TextFile"][];
+            /** @description Rule files that the tests name. */
+            rules?: components["schemas"]["TextFile"][];
+        };
+        /** @description TestRulesResponse is what became of the tests. */
+        TestRulesResponse: {
+            /** @description True if all passed. */
+            passed?: boolean;
+            /** @description One entry a test group. */
+            results?: components["schemas"]["TestResult"][];
+        };
+        /** @description TextFile is a file's name and content. */
+        TextFile: {
+            /** @description Name, by which others refer to it. */
+            name?: string;
+            /** @description Content. */
+            content?: string;
+        };
+        /** @description Threshold is a number that a value is compared with. */
+        Threshold: {
+            /** @description How: >, >=, <, <=, == or !=. */
+            op?: string;
+            /**
+             * Format: double
+             * @description The number.
+             */
+            value?: number;
         };
         /** @description Token is an enrolment token without its secret. */
         Token: {
@@ -881,6 +2239,18 @@ export interface components {
              */
             since?: string;
         };
+        /** @description UnacknowledgeRequest takes acknowledgements back. */
+        UnacknowledgeRequest: {
+            /** @description Ids of the alerts; at most 1,000. */
+            ids?: string[];
+            /** @description Who takes them back. */
+            author?: string;
+        };
+        /** @description UnacknowledgeResponse returns the alerts. */
+        UnacknowledgeResponse: {
+            /** @description The alerts. */
+            alerts?: components["schemas"]["Alert"][];
+        };
         /** @description UpdateAgentRequest replaces what the operator sets. */
         UpdateAgentBody: {
             /** @description The new tags. */
@@ -893,6 +2263,10 @@ export interface components {
         /** @description UpdateAgentResponse is the agent as it is now. */
         UpdateAgentResponse: {
             agent?: components["schemas"]["Agent"];
+        };
+        /** @description UpdateSilenceResponse is the silence as it is now. */
+        UpdateSilenceResponse: {
+            silence?: components["schemas"]["Silence"];
         };
         /** @description WatchRequest says what to watch. */
         WatchRequest: {
@@ -954,6 +2328,19 @@ export interface components {
             labels?: {
                 [key: string]: string;
             };
+        };
+        /** @description Window is a span of time. */
+        Window: {
+            /**
+             * Format: date-time
+             * @description Its beginning.
+             */
+            startTime?: string;
+            /**
+             * Format: date-time
+             * @description Its end.
+             */
+            endTime?: string;
         };
     };
     responses: never;
@@ -1122,6 +2509,258 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RevokeAgentResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    AlertService_ListEpisodes: {
+        parameters: {
+            query?: {
+                /** @description How many at most; 100 if 0, 1,000 at most. */
+                pageSize?: number;
+                /** @description What the page before gave for the next one; empty for the first. */
+                pageToken?: string;
+                /** @description Only of alerts whose labels match all of these. */
+                matchers?: string[];
+                /** @description Only of this rule. */
+                ruleId?: string;
+                /** @description Only those that were not over at this time. */
+                start?: string;
+                /** @description Only those that fired before this; now, if left out. */
+                end?: string;
+                /** @description Only of this alert. */
+                alertId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListEpisodesResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    AlertService_ListAlertGroups: {
+        parameters: {
+            query?: {
+                /** @description How many groups at most; 100 if 0, 1,000 at most. */
+                pageSize?: number;
+                /** @description What the page before gave for the next one; empty for the first. */
+                pageToken?: string;
+                /** @description Only alerts whose labels match all of these. */
+                matchers?: string[];
+                /**
+                 * @description Only these states; pending and firing, if none.
+                 *
+                 *      - ALERT_STATE_UNSPECIFIED: Not known.
+                 *      - ALERT_STATE_PENDING: Its condition holds, not yet for as long as the rule wants.
+                 *      - ALERT_STATE_FIRING: It fires.
+                 *      - ALERT_STATE_RESOLVED: It fired and is over.
+                 */
+                states?: ("ALERT_STATE_UNSPECIFIED" | "ALERT_STATE_PENDING" | "ALERT_STATE_FIRING" | "ALERT_STATE_RESOLVED")[];
+                /** @description Leaves out what is silenced, inhibited or acknowledged. */
+                activeOnly?: boolean;
+                /** @description Only alerts of which one of these is true; see ListAlerts. */
+                conditions?: string[];
+                /** @description Name of the label; alertname, if empty. */
+                by?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListAlertGroupsResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    AlertService_ListAlerts: {
+        parameters: {
+            query?: {
+                /** @description How many at most; 100 if 0, 1,000 at most. */
+                pageSize?: number;
+                /** @description What the page before gave for the next one; empty for the first. */
+                pageToken?: string;
+                /**
+                 * @description Only alerts whose labels match all of these, in the form of PromQL and
+                 *     Alertmanager: severity="critical", host_name=~"db.*".
+                 */
+                matchers?: string[];
+                /**
+                 * @description Only these states; pending and firing, if none.
+                 *
+                 *      - ALERT_STATE_UNSPECIFIED: Not known.
+                 *      - ALERT_STATE_PENDING: Its condition holds, not yet for as long as the rule wants.
+                 *      - ALERT_STATE_FIRING: It fires.
+                 *      - ALERT_STATE_RESOLVED: It fired and is over.
+                 */
+                states?: ("ALERT_STATE_UNSPECIFIED" | "ALERT_STATE_PENDING" | "ALERT_STATE_FIRING" | "ALERT_STATE_RESOLVED")[];
+                /** @description Leaves out what is silenced, inhibited or acknowledged. */
+                activeOnly?: boolean;
+                /**
+                 * @description Only alerts of which one of these is true: held, no_data, acknowledged, silenced,
+                 *     inhibited, flapping.
+                 */
+                conditions?: string[];
+                /** @description Only these alerts, in whatever state; 1,000 at most. */
+                ids?: string[];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListAlertsResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    AlertService_GetAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GetAlertResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    AlertService_Acknowledge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description AcknowledgeRequest acknowledges alerts. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcknowledgeRequest"];
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcknowledgeResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    AlertService_Unacknowledge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description UnacknowledgeRequest takes acknowledgements back. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UnacknowledgeRequest"];
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UnacknowledgeResponse"];
                 };
             };
             /** @description What is wrong and what to do. */
@@ -1398,6 +3037,188 @@ export interface operations {
             };
         };
     };
+    DeliveryService_ListNotifications: {
+        parameters: {
+            query?: {
+                /** @description How many at most; 100 if 0, 1,000 at most. */
+                pageSize?: number;
+                /** @description What the page before gave for the next one; empty for the first. */
+                pageToken?: string;
+                /** @description Only to this receiver. */
+                receiver?: string;
+                /**
+                 * @description Only in this state.
+                 *
+                 *      - NOTIFICATION_STATE_UNSPECIFIED: Not known.
+                 *      - NOTIFICATION_STATE_WAITING: It waits for its first attempt or for the next.
+                 *      - NOTIFICATION_STATE_DELIVERED: The receiver took it.
+                 *      - NOTIFICATION_STATE_DEAD: It was given up.
+                 *      - NOTIFICATION_STATE_SUPERSEDED: A newer one of the same group made it needless before it was delivered.
+                 */
+                state?: "NOTIFICATION_STATE_UNSPECIFIED" | "NOTIFICATION_STATE_WAITING" | "NOTIFICATION_STATE_DELIVERED" | "NOTIFICATION_STATE_DEAD" | "NOTIFICATION_STATE_SUPERSEDED";
+                /** @description Only those with this alert in them. */
+                alertId?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListNotificationsResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    DeliveryService_RetryNotification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetryNotificationResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    DeliveryService_ListOnCall: {
+        parameters: {
+            query?: {
+                /** @description When; now, if left out. */
+                time?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOnCallResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    DeliveryService_CreateOverride: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the calendar. */
+                calendar: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateOverrideBody"];
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreateOverrideResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    DeliveryService_DeleteOverride: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the calendar. */
+                calendar: string;
+                /** @description Its id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeleteOverrideResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     IngestService_Push: {
         parameters: {
             query?: never;
@@ -1572,6 +3393,302 @@ export interface operations {
             };
         };
     };
+    DeliveryService_ListReceivers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListReceiversResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    DeliveryService_TestReceiver: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TestReceiverBody"];
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestReceiverResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    DeliveryService_GetRoutes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GetRoutesResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    DeliveryService_TestRoute: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description TestRouteRequest carries the labels of an alert. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TestRouteRequest"];
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestRouteResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    RuleService_ListRules: {
+        parameters: {
+            query?: {
+                /** @description Only rules whose name contains this text. */
+                nameContains?: string;
+                /** @description Only of this group. */
+                group?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListRulesResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    RuleService_GetRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GetRuleResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    RuleService_BacktestRule: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description BacktestRuleRequest says what to try and over which time. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BacktestRuleRequest"];
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BacktestRuleResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    RuleService_CheckRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description CheckRulesRequest carries rule files. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CheckRulesRequest"];
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckRulesResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    RuleService_TestRules: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description TestRulesRequest carries unit tests and the rules they test. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TestRulesRequest"];
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestRulesResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     QueryService_ListSeries: {
         parameters: {
             query?: {
@@ -1597,6 +3714,244 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListSeriesResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    SilenceService_ListSilences: {
+        parameters: {
+            query?: {
+                /** @description How many at most; 100 if 0, 1,000 at most. */
+                pageSize?: number;
+                /** @description What the page before gave for the next one; empty for the first. */
+                pageToken?: string;
+                /** @description Whether those that are over are listed, too. They are kept for 5 days. */
+                expired?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListSilencesResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    SilenceService_CreateSilence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description The silence; id and state are ignored. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Silence"];
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreateSilenceResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    SilenceService_GetSilence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GetSilenceResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    SilenceService_ExpireSilence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExpireSilenceResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    SilenceService_UpdateSilence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id. */
+                "silence.id": string;
+            };
+            cookie?: never;
+        };
+        /** @description The silence, by its id. */
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description What it hides: alerts whose labels match all of these, such as
+                     *     host_name="db1" or severity!~"critical|warning". At least one must not match
+                     *     an empty value.
+                     */
+                    matchers?: string[];
+                    /**
+                     * Format: date-time
+                     * @description When it begins; now, if left out.
+                     */
+                    startTime?: string;
+                    /**
+                     * Format: date-time
+                     * @description When it ends.
+                     */
+                    endTime?: string;
+                    recurrence?: components["schemas"]["Recurrence"];
+                    /** @description Who made it. */
+                    author?: string;
+                    /** @description Why. */
+                    comment?: string;
+                    state?: components["schemas"]["SilenceState"];
+                    /**
+                     * Format: date-time
+                     * @description When it was made or last changed.
+                     */
+                    updateTime?: string;
+                    /**
+                     * Format: int64
+                     * @description How many alerts it hides now.
+                     */
+                    alerts?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UpdateSilenceResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    SilenceService_PreviewSilence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description PreviewSilenceRequest carries a silence that may be made. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PreviewSilenceRequest"];
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PreviewSilenceResponse"];
                 };
             };
             /** @description What is wrong and what to do. */
