@@ -245,8 +245,14 @@ func (r *Runner) refuses(ctx context.Context, address string) error {
 	})
 }
 
-// silent checks that who listens at the address does not answer to a greeting.
+// silent waits until who listens at the address does not answer to a greeting: a
+// process of many threads that is told to stop goes on for a moment.
 func (r *Runner) silent(ctx context.Context, address string, greeting []byte) error {
+	return within(ctx, effectTimeout, func() error { return unanswered(ctx, address, greeting) })
+}
+
+// unanswered greets once.
+func unanswered(ctx context.Context, address string, greeting []byte) error {
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "tcp", address)
 	if err != nil {
