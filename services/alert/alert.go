@@ -57,12 +57,15 @@ type Alert struct {
 	Active    int64 `json:"active,omitempty"`    // since when the condition holds
 	Fired     int64 `json:"fired,omitempty"`     // since when it fires
 	Resolved  int64 `json:"resolved,omitempty"`  // when it was over
-	Held      int64 `json:"held,omitempty"`      // newest evaluation at which the condition held, for keep_firing_for
+	Held      int64 `json:"held,omitempty"`      // since when only keep_firing_for keeps it firing; 0 while the condition holds
 	Evaluated int64 `json:"evaluated,omitempty"` // newest evaluation that counted
 
 	Agent  string `json:"agent,omitempty"` // whose data it stands on; empty if on that of several
 	Hold   *Hold  `json:"hold,omitempty"`  // set while it cannot be decided
 	NoData bool   `json:"no_data,omitempty"`
+
+	FireValue Float `json:"fire_value,omitempty"` // of the expression when it began to fire
+	Corrected bool  `json:"corrected,omitempty"`  // late data made or changed the episode that it is in
 
 	GeneratorURL string `json:"generator_url,omitempty"`
 	Ends         int64  `json:"ends,omitempty"` // of one from outside: when it is over unless it is sent again

@@ -8,6 +8,7 @@ import (
 	"regexp/syntax"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/esolutions/esmon/services/metric"
 )
@@ -15,7 +16,8 @@ import (
 // Limits of matchers, so that no one text costs more than it says.
 const (
 	maxMatchers     = 64
-	maxMatcherBytes = 4096
+	maxMatcherBytes = 4096   // of a value
+	maxTextBytes    = 32_768 // of one text; a value grows by the escapes in it
 	maxRegexSize    = 10_000 // states: x{1000} has a thousand
 )
 
@@ -45,6 +47,9 @@ func NewMatcher(name string, op MatchOp, value string) (Matcher, error) {
 	}
 	if len(value) > maxMatcherBytes {
 		return m, fmt.Errorf("the value for %s has %d bytes; the limit is %d", name, len(value), maxMatcherBytes)
+	}
+	if !utf8.ValidString(value) || strings.ContainsRune(value, 0) {
+		return m, fmt.Errorf("the value for %s is no UTF-8 text without NUL", name)
 	}
 	switch op {
 	case MatchEqual, MatchNotEqual:
@@ -162,8 +167,8 @@ func ParseMatchers(texts []string) (Matchers, error) {
 }
 
 func parseMatchers(text string) (Matchers, error) {
-	if len(text) > maxMatcherBytes {
-		return nil, fmt.Errorf("it has %d bytes; the limit is %d", len(text), maxMatcherBytes)
+	if len(text) > maxTextBytes {
+		return nil, fmt.Errorf("it has %d bytes; the limit is %d", len(text), maxTextBytes)
 	}
 	rest := strings.TrimSpace(text)
 	if strings.HasPrefix(rest, "{") {

@@ -58,6 +58,7 @@ const (
 // MessageAlert is one alert in a message.
 type MessageAlert struct {
 	Key         Key               `json:"key"`
+	RuleID      string            `json:"rule_id,omitempty"`
 	Status      State             `json:"status"`
 	New         bool              `json:"new,omitempty"` // its status was not told before
 	Labels      metric.Labels     `json:"labels"`

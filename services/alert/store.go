@@ -230,6 +230,8 @@ type OutboxStore interface {
 	// again at next, or one of the other states. It ends the claim, whoever has it. It
 	// changes none that is finished.
 	Finish(ctx context.Context, id string, a Attempt, state NotificationState, next int64) error
+	// Notification returns one, or ErrNotFound.
+	Notification(ctx context.Context, id string) (Notification, error)
 	// Notifications returns a page.
 	Notifications(ctx context.Context, page NotificationPage) ([]Notification, error)
 	// Retry makes a dead notification wait again and unpublished, and returns it;

@@ -1,7 +1,8 @@
-// Package amqp is the ingest log on RabbitMQ: streams over AMQP 0.9.1, one a
-// partition. It implements bus.Log for platforms of several processes. It works
-// with RabbitMQ 3.10 and later. Start reading at [Open]; package amqptest runs
-// brokers to try it on.
+// Package amqp is what moves data on RabbitMQ: the ingest log, streams over AMQP 0.9.1,
+// one a partition, and the queue of notifications, quorum queues. It implements bus.Log
+// and bus.Queue for platforms of several processes. It works with RabbitMQ 3.10 and
+// later. Start reading at [Open] and [OpenQueue]; package amqptest runs brokers to try
+// it on.
 //
 // # Streams
 //
@@ -67,4 +68,42 @@
 // than bus.replicas, those without one are left for the next in bus.url. All log an
 // error for each number a starting process looks for in vain (older partitions); a
 // process with Deps.PublishOnly looks for none.
+//
+// # The queue of notifications
+//
+// Messages are put into the quorum queue alerts.dispatch, with mandatory set, and
+// confirmed when a majority of its members has them on the disk; bus.replicas says how
+// many members it is made with. (A queue that was made while fewer brokers ran has fewer:
+// rabbitmq-queues grow adds them, and AMQP does not tell.) Workers get them one by one;
+// no more are in a process than it has workers, and a process whose workers want none
+// gives them back (queueconsume.go). What a worker does with a message happens in two
+// steps: it is put where it goes next, and confirmed there, and then acknowledged. A
+// crash in between has it in both places. The broker does not confirm an
+// acknowledgement: one that is lost with the connection has the message come again.
+//
+// A message that is tried again waits in alerts.dispatch.retry-1s, -5s, -15s and so on,
+// quorum queues whose messages expire after that time and then are moved back by the
+// broker. It waits in the first that is long enough; for longer than the longest it goes
+// round (queueletter.go). What is given up goes to alerts.dispatch.dead, with the reason;
+// so does what the broker itself gives up, and what strangers wrote. The broker moves
+// messages at least once: it keeps them until the other queue has confirmed them, for
+// which the source must refuse what is too much (x-overflow: reject-publish). The oldest
+// of more than 100,000 dead are dropped.
+//
+// The queues are made when they are not there, also while everything runs, and never
+// changed or deleted; one that was declared otherwise is refused, and the error says what
+// to do (queuetopology.go).
+//
+// Versions differ in these points. Moving at least once and expiry in quorum queues came
+// with 3.10. From 4.0 on a quorum queue buries what was handed out 20 times, unless
+// x-delivery-limit says otherwise; it is set, to more than ever happens, because -1 for
+// never is refused by 3.x. x-queue-leader-locator is left at its default: the arguments
+// must be equal for all who declare, and one queue has nothing to balance. Where in its
+// queue a message stands that was given back is not the same in all of them, so Dead
+// sorts what it looked at. Where a broker starts while no other runs, 3.x looks for the exchange of the delay
+// queues before it is there, says so once in its log, and tries again after three
+// minutes; what waited comes so much later then. In advanced.config,
+// {rabbit, [{dead_letter_worker_publisher_confirm_timeout, 10000}]} makes that ten
+// seconds. All versions give back what a worker keeps for longer than consumer_timeout,
+// half an hour.
 package amqp

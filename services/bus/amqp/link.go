@@ -32,8 +32,9 @@ type link struct {
 	brokers []broker
 	tls     *tls.Config
 	log     *slog.Logger
-	metrics *metrics
+	metrics *linkMetrics
 	tasks   *tasks
+	refusal error // wrapped by what tells that the broker takes nothing; may be nil
 
 	mu      sync.Mutex // guards what follows
 	at      int        // the broker to try next
@@ -44,10 +45,11 @@ type link struct {
 	changed chan struct{} // closed when one of these changes
 }
 
-func newLink(l *Log, name string) *link {
+// newLink returns a link to the brokers, which are at least one.
+func newLink(name string, cfg *Config, brokers []broker, secure *tls.Config, log *slog.Logger, m *linkMetrics, t *tasks) *link {
 	return &link{
-		name: name, cfg: &l.cfg, brokers: l.brokers, tls: l.tls, log: l.log, metrics: l.metrics, tasks: &l.tasks,
-		at: rand.IntN(len(l.brokers)), changed: make(chan struct{}), failure: errors.New("not connected yet"),
+		name: name, cfg: cfg, brokers: brokers, tls: secure, log: log, metrics: m, tasks: t,
+		at: rand.IntN(len(brokers)), changed: make(chan struct{}), failure: errors.New("not connected yet"),
 	}
 }
 
@@ -179,11 +181,18 @@ func (k *link) awaitUnblocked(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-timeout:
-			return fmt.Errorf("%w: the broker takes nothing (%s): look at its disk and memory", bus.ErrFull, reason)
+			if k.refusal != nil {
+				return fmt.Errorf("%w: %w", k.refusal, takesNothing(reason))
+			}
+			return takesNothing(reason)
 		case <-ctx.Done():
 			return ctx.Err() //nolint:wrapcheck // the caller says what was attempted
 		}
 	}
+}
+
+func takesNothing(reason string) error {
+	return fmt.Errorf("the broker takes nothing (%s): look at its disk and memory", reason)
 }
 
 // leave gives up the connection, if it is still that one, for another broker.
@@ -203,7 +212,7 @@ func (k *link) trouble() error {
 	case k.conn == nil:
 		return fmt.Errorf("no connection to a broker (%s): %w", k.name, k.failure)
 	case k.blocked != "":
-		return fmt.Errorf("the broker takes nothing (%s): look at its disk and memory", k.blocked)
+		return takesNothing(k.blocked)
 	}
 	return nil
 }

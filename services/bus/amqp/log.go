@@ -16,7 +16,7 @@ import (
 	"github.com/esolutions/esmon/services/bus"
 )
 
-// The two links of a log.
+// The two links of a log and of a queue.
 const (
 	linkPublish = "publish"
 	linkRead    = "read"
@@ -93,7 +93,9 @@ func (l *Log) prepare(reg prometheus.Registerer) error {
 	if l.metrics, err = newMetrics(reg); err != nil {
 		return err
 	}
-	l.publish, l.read = newLink(l, linkPublish), newLink(l, linkRead)
+	l.publish = newLink(linkPublish, &l.cfg, l.brokers, l.tls, l.log, &l.metrics.linkMetrics, &l.tasks)
+	l.publish.refusal = bus.ErrFull
+	l.read = newLink(linkRead, &l.cfg, l.brokers, l.tls, l.log, &l.metrics.linkMetrics, &l.tasks)
 	l.current = numbers(l.cfg.Partitions)
 	for _, n := range l.current {
 		l.partitions[n] = newPartition(l, n, true)

@@ -16,17 +16,35 @@ const (
 	reasonTimeout  = "timeout"
 )
 
+// linkMetrics are about the connections.
+type linkMetrics struct {
+	connects  *prometheus.CounterVec // by link
+	connected *prometheus.GaugeVec   // by link
+	blocked   prometheus.Gauge
+}
+
+func newLinkMetrics(namespace string) linkMetrics {
+	m := linkMetrics{
+		connects:  prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "connects_total", Help: "Connections made to a broker, by link."}, []string{"link"}),
+		connected: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: "connected", Help: "1 while there is a connection to a broker, by link."}, []string{"link"}),
+		blocked:   prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "blocked", Help: "1 while the broker takes nothing because it lacks disk or memory."}),
+	}
+	for _, l := range []string{linkPublish, linkRead} {
+		m.connects.WithLabelValues(l) // 0 is worth seeing
+		m.connected.WithLabelValues(l)
+	}
+	return m
+}
+
 // metrics are the log's own.
 type metrics struct {
 	records, bytes, full, foreign, gaps prometheus.Counter
 	publish                             prometheus.Histogram
 	failures                            *prometheus.CounterVec // by reason
-	connects                            *prometheus.CounterVec // by link
-	connected                           *prometheus.GaugeVec   // by link
-	blocked                             prometheus.Gauge
-	backlogBytes, backlogRecords        *prometheus.GaugeVec // by partition
-	backlogAge, replicas                *prometheus.GaugeVec // by partition
-	pollFailures                        *prometheus.CounterVec
+	linkMetrics
+	backlogBytes, backlogRecords *prometheus.GaugeVec // by partition
+	backlogAge, replicas         *prometheus.GaugeVec // by partition
+	pollFailures                 *prometheus.CounterVec
 }
 
 func newMetrics(reg prometheus.Registerer) (*metrics, error) {
@@ -47,9 +65,7 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 		gaps:           counter("gaps_total", "Times that a reader found records gone or their stream replaced."),
 		publish:        prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "esmon_ingest_log", Name: "publish_seconds", Help: "How long a record took to be confirmed.", Buckets: prometheus.ExponentialBuckets(0.0005, 2, 16)}),
 		failures:       counters("publish_failures_total", "Records that were not confirmed, by reason: refused by the broker (nack), no stream took them (returned), connection lost, or not confirmed in time (timeout).", "reason"),
-		connects:       counters("connects_total", "Connections made to a broker, by link.", "link"),
-		connected:      gauges("connected", "1 while there is a connection to a broker, by link.", "link"),
-		blocked:        prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "esmon_ingest_log", Name: "blocked", Help: "1 while the broker takes nothing because it lacks disk or memory."}),
+		linkMetrics:    newLinkMetrics("esmon_ingest_log"),
 		backlogBytes:   gauges("backlog_bytes", "Estimated bytes in the stream that storage has not stored.", "partition"),
 		backlogRecords: gauges("backlog_records", "Records in the stream that storage has not stored.", "partition"),
 		backlogAge:     gauges("backlog_age_seconds", "Age, at most, of the oldest record that storage has not stored.", "partition"),
@@ -58,10 +74,6 @@ func newMetrics(reg prometheus.Registerer) (*metrics, error) {
 	}
 	for _, r := range []string{reasonNack, reasonReturned, reasonBroken, reasonTimeout} {
 		m.failures.WithLabelValues(r) // 0 is worth seeing
-	}
-	for _, l := range []string{linkPublish, linkRead} {
-		m.connects.WithLabelValues(l)
-		m.connected.WithLabelValues(l)
 	}
 	for _, w := range []string{"stream", "stored"} {
 		m.pollFailures.WithLabelValues(w)

@@ -88,7 +88,9 @@ func (p *partition) publish(ctx context.Context, record []byte) error {
 		release()
 		return err
 	}
-	w, err := s.send(ctx, record, release)
+	w, err := s.send(ctx, p.queue, func(tag uint64) amqp.Publishing {
+		return message(typeRecord, p.lastID(), tag, p.l.cfg.Now(), record)
+	}, release)
 	if err != nil {
 		return err
 	}
@@ -134,41 +136,12 @@ func (p *partition) open(ctx context.Context) (*sender, error) {
 	if _, err := p.lookAgain(ctx, lookPause, beginAge); err != nil {
 		return nil, err
 	}
-	s, err := p.newSender(ctx)
+	s, err := newSender(ctx, p.l.publish, func() { p.written.Add(1) })
 	if err != nil {
 		return nil, err
 	}
 	p.mu.Lock()
 	p.sender = s
 	p.mu.Unlock()
-	return s, nil
-}
-
-func (p *partition) newSender(ctx context.Context) (*sender, error) {
-	conn, err := p.l.publish.await(ctx)
-	if err != nil {
-		return nil, err
-	}
-	s := &sender{p: p, writing: make(chan struct{}, 1), pending: map[uint64]*waiting{}}
-	ch, err := within(ctx, &p.l.tasks, func() (*amqp.Channel, error) {
-		ch, err := conn.Channel()
-		if err != nil {
-			return nil, fmt.Errorf("open a channel: %w", err)
-		}
-		if err := ch.Confirm(false); err != nil {
-			return nil, fmt.Errorf("ask for confirmations: %w", err)
-		}
-		return ch, nil
-	}, func(ch *amqp.Channel) { _ = ch.Close() })
-	if err != nil {
-		return nil, err
-	}
-	s.ch = ch
-	returned := ch.NotifyReturn(make(chan amqp.Return))
-	confirmed := ch.NotifyPublish(make(chan amqp.Confirmation))
-	closed := ch.NotifyClose(make(chan *amqp.Error, 1))
-	if !p.l.tasks.run(func() { s.run(returned, confirmed, closed) }) {
-		return nil, bus.ErrClosed
-	}
 	return s, nil
 }

@@ -90,7 +90,7 @@ func integer(v any) (int64, bool) {
 // writeHeader gives a new stream its log ID. Two that do so at the same time are
 // harmless: the one that stands first counts.
 func (p *partition) writeHeader(ctx context.Context) error {
-	err := onChannel(ctx, p.l, p.l.publish, func(ch *amqp.Channel) error { return p.publishHeader(ctx, ch) })
+	err := onChannel(ctx, p.l.publish, func(ch *amqp.Channel) error { return p.publishHeader(ctx, ch) })
 	if err != nil {
 		return fmt.Errorf("give stream %s its log id: %w", p.queue, err)
 	}

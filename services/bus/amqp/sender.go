@@ -8,18 +8,50 @@ import (
 	"sync"
 
 	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/esolutions/esmon/services/bus"
 )
 
-// sender publishes to one stream over one channel, and tells those who wait what
-// became of their records.
+// sender publishes over one channel, and tells those who wait what became of their
+// messages.
 type sender struct {
-	p       *partition
-	ch      *amqp.Channel
-	writing chan struct{} // holds a token while a record is written: the broker counts records in the order they come
+	tasks     *tasks
+	confirmed func() // called for each message that was confirmed
+	ch        *amqp.Channel
+	writing   chan struct{} // holds a token while a message is written: the broker counts messages in the order they come
 
 	mu      sync.Mutex // guards what follows
 	pending map[uint64]*waiting
 	ended   error // why it can be used no more
+}
+
+// newSender returns a sender on a channel of its own.
+func newSender(ctx context.Context, k *link, confirmed func()) (*sender, error) {
+	conn, err := k.await(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &sender{tasks: k.tasks, confirmed: confirmed, writing: make(chan struct{}, 1), pending: map[uint64]*waiting{}}
+	s.ch, err = within(ctx, k.tasks, func() (*amqp.Channel, error) {
+		ch, err := conn.Channel()
+		if err != nil {
+			return nil, fmt.Errorf("open a channel: %w", err)
+		}
+		if err := ch.Confirm(false); err != nil {
+			return nil, fmt.Errorf("ask for confirmations: %w", err)
+		}
+		return ch, nil
+	}, func(ch *amqp.Channel) { _ = ch.Close() })
+	if err != nil {
+		return nil, err
+	}
+	returned := s.ch.NotifyReturn(make(chan amqp.Return))
+	confirmations := s.ch.NotifyPublish(make(chan amqp.Confirmation))
+	closed := s.ch.NotifyClose(make(chan *amqp.Error, 1))
+	if !k.tasks.run(func() { s.run(returned, confirmations, closed) }) {
+		return nil, bus.ErrClosed
+	}
+	return s, nil
 }
 
 // waiting is a record whose fate is not known yet.
@@ -35,8 +67,9 @@ func (s *sender) alive() bool {
 	return s.ended == nil && !s.ch.IsClosed()
 }
 
-// send writes the record. It does not keep it.
-func (s *sender) send(ctx context.Context, record []byte, release func()) (*waiting, error) {
+// send writes a message to a queue; compose makes it, with the tag as its MessageId.
+// It does not keep it.
+func (s *sender) send(ctx context.Context, queue string, compose func(tag uint64) amqp.Publishing, release func()) (*waiting, error) {
 	w := &waiting{release: release, done: make(chan error, 1)}
 	select {
 	case s.writing <- struct{}{}:
@@ -54,9 +87,8 @@ func (s *sender) send(ctx context.Context, record []byte, release func()) (*wait
 	}
 	s.pending[tag] = w
 	s.mu.Unlock()
-	msg := message(typeRecord, s.p.lastID(), tag, s.p.l.cfg.Now(), record)
-	// Mandatory: a record that no stream took comes back before it is confirmed.
-	if err := s.ch.PublishWithContext(ctx, "", s.p.queue, true, false, msg); err != nil {
+	// Mandatory: a message that no queue took comes back before it is confirmed.
+	if err := s.ch.PublishWithContext(ctx, "", queue, true, false, compose(tag)); err != nil {
 		err = fmt.Errorf("the connection was lost while the record was written: %w", err)
 		s.end(err)
 		return nil, err
@@ -114,11 +146,11 @@ func (s *sender) settle(c amqp.Confirmation) {
 	switch {
 	case w.returned:
 		err = errReturned
-		s.end(err) // the next one looks at the stream first
+		s.end(err) // the next one looks at the queue first
 	case !c.Ack:
 		err = errNack
 	default:
-		s.p.written.Add(1)
+		s.confirmed()
 	}
 	w.finish(err)
 }
@@ -135,7 +167,7 @@ func (s *sender) end(err error) {
 	for _, w := range all {
 		w.finish(err)
 	}
-	s.p.l.tasks.run(func() { _ = s.ch.Close() })
+	s.tasks.run(func() { _ = s.ch.Close() })
 }
 
 func (w *waiting) finish(err error) {

@@ -48,9 +48,9 @@ func (c *Config) arguments() amqp.Table {
 }
 
 // errTopology is wrapped by errors that only an operator can do something about.
-var errTopology = errors.New("the stream cannot be used")
+var errTopology = errors.New("the stream or queue cannot be used")
 
-// errKind is returned for a queue that is no stream.
+// errKind is returned for a queue that is of another kind than it should be.
 var errKind = fmt.Errorf("%w: wrong kind", errTopology)
 
 // check has the broker compare the stream, if it is there, with what it should
@@ -77,7 +77,7 @@ func (p *partition) make(ctx context.Context) error {
 
 // inspect asks whether the stream is there.
 func (p *partition) inspect(ctx context.Context) error {
-	return onChannel(ctx, p.l, p.l.read, func(ch *amqp.Channel) error {
+	return onChannel(ctx, p.l.read, func(ch *amqp.Channel) error {
 		_, err := ch.QueueDeclarePassive(p.queue, true, false, false, false, nil)
 		return p.explain(err)
 	})
@@ -98,7 +98,7 @@ func (p *partition) declare(ctx context.Context) error {
 }
 
 func (p *partition) declareAs(ctx context.Context, args amqp.Table) error {
-	return onChannel(ctx, p.l, p.l.read, func(ch *amqp.Channel) error {
+	return onChannel(ctx, p.l.read, func(ch *amqp.Channel) error {
 		_, err := ch.QueueDeclare(p.queue, true, false, false, false, args)
 		return p.explain(err)
 	})
@@ -153,12 +153,12 @@ func (l *Log) findOlder(ctx context.Context) error {
 
 // onChannel does something on a channel of its own: what the broker refuses
 // closes the channel.
-func onChannel(ctx context.Context, l *Log, k *link, do func(*amqp.Channel) error) error {
+func onChannel(ctx context.Context, k *link, do func(*amqp.Channel) error) error {
 	conn, err := k.await(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = within(ctx, &l.tasks, func() (struct{}, error) {
+	_, err = within(ctx, k.tasks, func() (struct{}, error) {
 		ch, err := conn.Channel()
 		if err != nil {
 			return struct{}{}, fmt.Errorf("open a channel: %w", err)

@@ -151,8 +151,9 @@ func (c *Cluster) environment(n *Node) []string {
 		"RABBITMQ_LOG_BASE="+at("log"),
 		"RABBITMQ_PID_FILE="+at("pid"),
 		// One scheduler that sleeps when it has nothing to do; a silent node is noticed
-		// within 10 s and not within 75; nothing beyond loopback.
-		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 1:1 +SDio 2 +A 2 +sbwt none +sbwtdcpu none +sbwtdio none -start_epmd false -kernel net_ticktime 8 -kernel inet_dist_use_interface {127,0,0,1}",
+		// within 10 s and not within 75; nothing beyond loopback; what a delay queue could
+		// not move at a start is tried again after 5 s and not after 180.
+		"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 1:1 +SDio 2 +A 2 +sbwt none +sbwtdcpu none +sbwtdio none -start_epmd false -kernel net_ticktime 8 -kernel inet_dist_use_interface {127,0,0,1} -rabbit dead_letter_worker_publisher_confirm_timeout 5000",
 	)
 }
 
