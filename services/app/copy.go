@@ -40,8 +40,8 @@ func CopyToPostgres(ctx context.Context, cfg Config, log *slog.Logger, report fu
 	if err := a.drain(ctx, source, report); err != nil {
 		return nil, err
 	}
-	return dbcopy.Copy(ctx, dbcopy.Database{Registry: source.Control(), Chunks: source.Chunks()},
-		dbcopy.Database{Registry: target.Control(), Chunks: target.Chunks()}, report)
+	return dbcopy.Copy(ctx, dbcopy.Database{Registry: source.Control(), Alerts: source.Alerts(), Chunks: source.Chunks()},
+		dbcopy.Database{Registry: target.Control(), Alerts: target.Alerts(), Chunks: target.Chunks()}, report)
 }
 
 // takeInstallation takes the data directory, in which a server must have run.

@@ -23,9 +23,9 @@ func copyCommand(p *Program) *cobra.Command {
 		Use:   "copy",
 		Short: "Copy the data of a server that runs as one process to PostgreSQL",
 		Long: "Copies everything in the data directory of a server that ran as one process to an empty\n" +
-			"PostgreSQL database: agents, tokens, and all samples, those included that only the ingest\n" +
-			"log has. The server must be stopped; agents keep what they measure meanwhile. Nothing in the\n" +
-			"directory is deleted. Interrupted, it can be run again and goes on where it was.\n\n" +
+			"PostgreSQL database: agents, tokens, alerts, silences, and all samples, those included that\n" +
+			"only the ingest log has. The server must be stopped; agents keep what they measure meanwhile.\n" +
+			"Nothing in the directory is deleted. Interrupted, it can be run again and goes on where it was.\n\n" +
 			"The database comes from --to-dsn, $ESMON_POSTGRES_DSN or db.dsn of the file that --config names.",
 		Args: noArgs,
 	}
@@ -63,7 +63,7 @@ func printCopied(w io.Writer, s *dbcopy.Summary, dir string) error {
 	} else {
 		fmt.Fprintln(&b, "The copy is complete, and was read back and compared:")
 	}
-	fmt.Fprintf(&b, "  %d tokens, %d agents\n  %d schemas, %d entities, %d pairs of them, %d rejected rows\n", s.Tokens, s.Agents, s.Schemas, s.Entities, s.Pairs, s.Rejected)
+	fmt.Fprintf(&b, "  %d tokens, %d agents\n  %d schemas, %d entities, %d pairs of them, %d rejected rows\n  %d rows of alerts, silences and notifications\n", s.Tokens, s.Agents, s.Schemas, s.Entities, s.Pairs, s.Rejected, s.AlertRows)
 	for _, p := range s.Partitions {
 		fmt.Fprintf(&b, "  partition %d: %d blocks, %d chunks, %s, up to cut %d\n", p.Partition, p.Blocks, p.Chunks, size(p.Bytes), p.Cut)
 	}

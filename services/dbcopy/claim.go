@@ -82,9 +82,12 @@ func (c *copier) checkEmpty(ctx context.Context, state *tsdb.State) error {
 	if err := there.count(ctx, c.to.Registry); err != nil {
 		return fmt.Errorf("read what the target holds: %w", err)
 	}
+	if err := there.addAlerts(ctx, c.to.Alerts, func(string, ...any) {}); err != nil {
+		return fmt.Errorf("read what the target holds: %w", err)
+	}
 	definitions := len(state.Schemas) + len(state.Entities) + len(state.Pairs)
-	if there.tokens+there.agents+len(blocks)+definitions > 0 {
-		return fmt.Errorf("%w: it holds %d tokens, %d agents, %d blocks and %d definitions; name an empty database", ErrTargetInUse, there.tokens, there.agents, len(blocks), definitions)
+	if there.tokens+there.agents+there.alertRows+len(blocks)+definitions > 0 {
+		return fmt.Errorf("%w: it holds %d tokens, %d agents, %d rows of alerts, %d blocks and %d definitions; name an empty database", ErrTargetInUse, there.tokens, there.agents, there.alertRows, len(blocks), definitions)
 	}
 	return nil
 }

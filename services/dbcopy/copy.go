@@ -23,6 +23,7 @@ type Registry interface {
 // Database is one of the two.
 type Database struct {
 	Registry Registry
+	Alerts   Alerts
 	Chunks   tsdb.Store
 }
 
@@ -41,6 +42,7 @@ type Summary struct {
 	// compared.
 	Before                   bool
 	Tokens, Agents           int
+	AlertRows                int // of all that alerting keeps
 	Schemas, Entities, Pairs int
 	Rejected                 int
 	Partitions               []Partition
@@ -89,7 +91,7 @@ func (c *copier) run(ctx context.Context) (_ *Summary, err error) {
 		return nil, err
 	}
 	if stage == begun {
-		for _, step := range []func(context.Context) error{c.copyRegistry, c.copyDefinitions, c.copyBlocks, c.sweep} {
+		for _, step := range []func(context.Context) error{c.copyRegistry, c.copyAlerts, c.copyDefinitions, c.copyBlocks, c.sweep} {
 			if err := step(ctx); err != nil {
 				return nil, err
 			}

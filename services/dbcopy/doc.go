@@ -10,11 +10,14 @@
 //     name of the copy, and moves with each step. So whoever else stores anything in
 //     the target ends the copy, and not the other way round.
 //   - registry.go: tokens and agents.
+//   - alerts.go: what people set, alerts, their history, and the outbox.
 //   - block.go: definitions, then the chunks block by block, merged ones and those of
 //     cuts apart and under their numbers, so that queries give the same to the bit.
 //   - verify.go: all is read back and compared with what was read.
 //   - At last the position is set: the number of the last cut, of no log. Storage
 //     goes on from there with the first record of whatever log there is.
 //
-// Not copied are leases and the tokens of nodes: both belong to processes.
+// Not copied are leases, who evaluates the rules, and the tokens of nodes: they belong
+// to processes. Nor is the queue of notifications, as the target may have another one:
+// those that wait are handed to it anew.
 package dbcopy

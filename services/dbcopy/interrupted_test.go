@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/esolutions/esmon/services/control"
+	"github.com/esolutions/esmon/services/db/alertrow"
 	"github.com/esolutions/esmon/services/dbcopy"
 	"github.com/esolutions/esmon/services/tsdb"
 )
@@ -92,6 +93,15 @@ func (r faultyRegistry) Import(ctx context.Context, tokens []control.Token, agen
 	return r.write("import", func() error { return r.Registry.Import(ctx, tokens, agents) })
 }
 
+type faultyAlerts struct {
+	dbcopy.Alerts
+	*fault
+}
+
+func (a faultyAlerts) Import(ctx context.Context, table *alertrow.Table, rows []alertrow.Row) error {
+	return a.write("alerts", func() error { return a.Alerts.Import(ctx, table, rows) })
+}
+
 // TestInterruptedAnywhere lets run after run fail at its next write, until one gets
 // to the end.
 func TestInterruptedAnywhere(t *testing.T) {
@@ -106,7 +116,7 @@ func TestInterruptedAnywhere(t *testing.T) {
 			for errors.Is(err, errFault) || err != nil && strings.Contains(err.Error(), "another merge of it is under way") { // the server has not noticed yet
 				f.begin()
 				ctx, cancel := context.WithCancel(t.Context())
-				_, err = dbcopy.Copy(ctx, i.database(), dbcopy.Database{Registry: faultyRegistry{to.Control(), f}, Chunks: faultyStore{to.Chunks(), f}}, ignore)
+				_, err = dbcopy.Copy(ctx, i.database(), dbcopy.Database{Registry: faultyRegistry{to.Control(), f}, Alerts: faultyAlerts{to.Alerts(), f}, Chunks: faultyStore{to.Chunks(), f}}, ignore)
 				cancel()
 			}
 			must(t, err)
@@ -160,7 +170,7 @@ func TestCancelledAnywhere(t *testing.T) {
 			t.Fatalf("run %d, cancelled in %v: %v", run, steps, err)
 		}
 	}
-	if slices.Sort(steps); !slices.Equal(slices.Compact(steps), []string{"chunks", "comparison", "definitions", "tokens and agents"}) {
+	if slices.Sort(steps); !slices.Equal(slices.Compact(steps), []string{"alerts", "chunks", "comparison", "definitions", "tokens and agents"}) {
 		t.Errorf("cancelled in %v", steps)
 	}
 	i.same(to)
@@ -175,7 +185,7 @@ func TestDamageIsFound(t *testing.T) {
 		"a bit":    func(k *tsdb.Chunk) { k.Data[len(k.Data)-1] ^= 1 },
 		"a number": func(k *tsdb.Chunk) { k.Cut++ },
 	} {
-		_, err := dbcopy.Copy(t.Context(), i.database(), dbcopy.Database{Registry: to.Control(), Chunks: damagedStore{to.Chunks(), damage}}, ignore)
+		_, err := dbcopy.Copy(t.Context(), i.database(), dbcopy.Database{Registry: to.Control(), Alerts: to.Alerts(), Chunks: damagedStore{to.Chunks(), damage}}, ignore)
 		if !errors.Is(err, dbcopy.ErrDiffers) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -206,7 +216,11 @@ func TestNoTableIsForgotten(t *testing.T) {
 		"agents": "copied", "tokens": "copied", "agents_revision": "counts changes of this database", "goose_db_version": "its schema's",
 		"leases": "of processes", "node_tokens": "of processes", "tsdb_partitions": "copied", "tsdb_schemas": "copied", "tsdb_entities": "copied",
 		"tsdb_pairs": "copied", "tsdb_blocks": "copied", "tsdb_cuts": "copied", "tsdb_rejected": "copied", "tsdb_retired": "what is to be dropped",
-		"sqlite_sequence": "SQLite's own",
+		"sqlite_sequence": "SQLite's own", "alert_leader": "of processes", "alert_operator": "counts changes of this database",
+		"queue_messages": "filled anew from the outbox", "queue_dead": "of the queue",
+	}
+	for _, table := range alertrow.Tables() {
+		known[table.Name] = "copied"
 	}
 	rows, err := newInstallation(t).file.Read().QueryContext(t.Context(), "SELECT name FROM sqlite_schema WHERE type = 'table'")
 	must(t, err)

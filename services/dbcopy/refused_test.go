@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/esolutions/esmon/services/alert"
 	"github.com/esolutions/esmon/services/control"
 	"github.com/esolutions/esmon/services/dbcopy"
 	"github.com/esolutions/esmon/services/tsdb"
@@ -23,7 +24,10 @@ func TestForeignTargets(t *testing.T) {
 	}{
 		"a token": {func(t *testing.T, to *target) {
 			must(t, to.Control().CreateToken(t.Context(), control.Token{ID: "x", SecretHash: []byte("x"), Uses: 1, Created: now, Expires: now}, 10))
-		}, "it holds 1 tokens, 0 agents, 0 blocks and 0 definitions"},
+		}, "it holds 1 tokens, 0 agents, 0 rows of alerts, 0 blocks and 0 definitions"},
+		"a silence": {func(t *testing.T, to *target) {
+			must(t, to.Alerts().PutSilence(t.Context(), alert.Silence{ID: "x"}))
+		}, "it holds 0 tokens, 0 agents, 1 rows of alerts, 0 blocks and 0 definitions"},
 		"a server stored something": {func(t *testing.T, to *target) {
 			must(t, to.Chunks().Commit(t.Context(), &tsdb.Cut{To: tsdb.Position{LogID: "log", Offset: 2, Cut: 1}, Now: now}))
 		}, "a server has stored data in it (partition 0, cut 1)"},
@@ -62,7 +66,7 @@ func TestForeignTargets(t *testing.T) {
 func interrupt(t *testing.T, from dbcopy.Database, to *target) {
 	t.Helper()
 	f := &fault{done: map[string]bool{"claim 0": true, "import 0": true}, seen: map[string]int{}}
-	_, err := dbcopy.Copy(t.Context(), from, dbcopy.Database{Registry: faultyRegistry{to.Control(), f}, Chunks: faultyStore{to.Chunks(), f}}, ignore)
+	_, err := dbcopy.Copy(t.Context(), from, dbcopy.Database{Registry: faultyRegistry{to.Control(), f}, Alerts: to.Alerts(), Chunks: faultyStore{to.Chunks(), f}}, ignore)
 	if !errors.Is(err, errFault) {
 		t.Fatal(err)
 	}
@@ -75,6 +79,12 @@ func TestSourceWentOn(t *testing.T) {
 	for name, change := range map[string]func(i *installation){
 		"stored": func(i *installation) { i.publish(1, now, 3, 3); i.drain() },
 		"merged": func(i *installation) { i.mergeAll() },
+		"silenced": func(i *installation) {
+			must(i, i.file.Alerts().PutSilence(i.Context(), alert.Silence{ID: "another"}))
+		},
+		"delivered": func(i *installation) {
+			must(i, i.file.Alerts().Finish(i.Context(), "n1", alert.Attempt{Time: 9}, alert.Delivered, 0))
+		},
 		"enrolled": func(i *installation) {
 			must(i, i.file.Control().RevokeAgent(i.Context(), "agent-0", now))
 		},

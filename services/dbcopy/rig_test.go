@@ -101,6 +101,7 @@ func newInstallation(t testing.TB) *installation {
 		i.publish(host, now.Add(-time.Minute), 10, 77)
 	}
 	i.fillRegistry()
+	i.fillAlerts()
 	return i
 }
 
@@ -192,7 +193,7 @@ func (i *installation) fillRegistry() {
 }
 
 func (i *installation) database() dbcopy.Database {
-	return dbcopy.Database{Registry: i.file.Control(), Chunks: i.file.Chunks()}
+	return dbcopy.Database{Registry: i.file.Control(), Alerts: i.file.Alerts(), Chunks: i.file.Chunks()}
 }
 
 func (i *installation) drain() int64 {
@@ -218,7 +219,7 @@ func newTarget(t testing.TB) *target {
 }
 
 func (g *target) database() dbcopy.Database {
-	return dbcopy.Database{Registry: g.Control(), Chunks: g.Chunks()}
+	return dbcopy.Database{Registry: g.Control(), Alerts: g.Alerts(), Chunks: g.Chunks()}
 }
 
 func ignore(dbcopy.Progress) {}

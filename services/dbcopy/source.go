@@ -11,13 +11,14 @@ import (
 	"github.com/esolutions/esmon/services/tsdb"
 )
 
-// source is what is to be copied, but for the chunks, agents and tokens.
+// source is what is to be copied, but for the chunks, agents, tokens and alerts.
 type source struct {
 	state          *tsdb.State
 	blocks         []tsdb.BlockInfo
 	rejected       []tsdb.Rejected // the newest first
 	tokens, agents int
-	fingerprint    string // of all that and of agents and tokens
+	alertRows      int
+	fingerprint    string // of all that, of agents, tokens and alerts
 }
 
 // allRejected is more rows than a database keeps.
@@ -42,6 +43,9 @@ func readSource(ctx context.Context, from Database) (*source, error) {
 	note := func(format string, args ...any) { _, _ = h.Write(fmt.Appendf(nil, format, args...)) } // it never fails
 	note("%+v\n%+v\n%d %d %d %d\n", s.state.Partitions, s.blocks, len(s.state.Schemas), len(s.state.Entities), len(s.state.Pairs), len(s.rejected))
 	if err := s.addRegistry(ctx, from.Registry, note); err != nil {
+		return nil, err
+	}
+	if err := s.addAlerts(ctx, from.Alerts, note); err != nil {
 		return nil, err
 	}
 	s.fingerprint = hex.EncodeToString(h.Sum(nil)[:16])
@@ -88,7 +92,7 @@ func (s *source) bytes() int64 {
 
 func (s *source) summary() *Summary {
 	out := &Summary{
-		Tokens: s.tokens, Agents: s.agents, Rejected: len(s.rejected),
+		Tokens: s.tokens, Agents: s.agents, AlertRows: s.alertRows, Rejected: len(s.rejected),
 		Schemas: len(s.state.Schemas), Entities: len(s.state.Entities), Pairs: len(s.state.Pairs),
 	}
 	for _, p := range s.state.Partitions {

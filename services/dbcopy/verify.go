@@ -23,7 +23,7 @@ func differs(format string, args ...any) error {
 
 // verify compares everything in the target with the source.
 func (c *copier) verify(ctx context.Context) error {
-	for _, compare := range []func(context.Context) error{c.verifyRegistry, c.verifyDefinitions, c.verifyRejected, c.verifyBlocks} {
+	for _, compare := range []func(context.Context) error{c.verifyRegistry, c.verifyAlerts, c.verifyDefinitions, c.verifyRejected, c.verifyBlocks} {
 		if err := compare(ctx); err != nil {
 			return fmt.Errorf("compare both databases: %w", err)
 		}

@@ -17,7 +17,7 @@ import (
 )
 
 // The migrations, by number: 1 to 9 belong to the control domain, 10 to 19 to
-// the time series. A number that was released is never changed again. They are
+// the time series, 20 to 29 to alerting. A number that was released is never changed again. They are
 // applied while older programs run: a migration only adds what these can ignore.
 //
 //go:embed migrations/*.sql
@@ -84,7 +84,7 @@ func newProvider(db *sql.DB, source fs.FS) (*goose.Provider, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the migrations: %w", err)
 	}
-	// Two domains number their migrations in ranges of their own, hence out of order.
+	// The domains number their migrations in ranges of their own, hence out of order.
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, folder,
 		goose.WithAllowOutofOrder(true), goose.WithDisableGlobalRegistry(true), goose.WithSessionLocker(locker))
 	if err != nil {

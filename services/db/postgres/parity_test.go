@@ -24,6 +24,7 @@ var differences = map[string]string{
 	"sqlite_sequence":     "SQLite's own",
 	"tsdb_retired":        "SQLite's tables that queries may still read",
 	"tsdb_tables":         "the same, and those made ahead, as PostgreSQL makes tables outside of the transactions that fill them",
+	"alert_leader.server": "a standby of PostgreSQL may lack the last commits",
 	"tsdb_blocks.merging": "several processes may merge at once",
 }
 

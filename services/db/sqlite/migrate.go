@@ -14,7 +14,7 @@ import (
 )
 
 // The migrations, by number: 1 to 9 belong to the control domain, 10 to 19 to
-// the time series. A number that was released is never changed again.
+// the time series, 20 to 29 to alerting. A number that was released is never changed again.
 //
 //go:embed migrations/*.sql
 var migrations embed.FS
@@ -30,7 +30,7 @@ func migrateFrom(ctx context.Context, writer *sql.DB, path string, log *slog.Log
 	if err != nil {
 		return fmt.Errorf("read the migrations: %w", err)
 	}
-	// Two domains number their migrations in ranges of their own, hence out of order.
+	// The domains number their migrations in ranges of their own, hence out of order.
 	provider, err := goose.NewProvider(goose.DialectSQLite3, writer, folder,
 		goose.WithAllowOutofOrder(true), goose.WithDisableGlobalRegistry(true))
 	if err != nil {
