@@ -10,6 +10,10 @@
 // (check.go), the series and samples it touches while it runs (budget.go), its time,
 // and how many run at once. Each refusal names the limit and the setting.
 //
+// Rules are evaluated by an [Evaluator], which does not wait at the gate. analyse.go
+// and comparison.go say what an expression stands on and compares with; overlay.go,
+// restrict.go, share.go, until.go and memory.go are sources for rules.
+//
 // grpc.go is the one face, prom*.go the other. errors.go says which error is shown
 // how on both.
 package query

@@ -49,8 +49,6 @@ func (s *Service) PrometheusHandler() http.Handler {
 	getPost("/labels", s.promLabels)
 	get("/label/{name}/values", s.promLabelValues)
 	get("/metadata", s.promMetadata)
-	get("/rules", s.promRules)
-	get("/alerts", s.promAlerts)
 	get("/status/buildinfo", s.promBuildInfo)
 	get("/status/runtimeinfo", s.promRuntimeInfo)
 	get("/status/config", s.promConfig)
@@ -62,7 +60,7 @@ func (s *Service) PrometheusHandler() http.Handler {
 // unknownPath answers for what of Prometheus' API is not here.
 func unknownPath(w http.ResponseWriter, _ *http.Request) {
 	writeProm(w, http.StatusNotFound, promError{ErrorType: "not_found",
-		Error: "there is nothing at this path of the Prometheus HTTP API; there are query, query_range, series, labels, label/NAME/values, metadata, rules, alerts and status/buildinfo"})
+		Error: "there is nothing at this path of the Prometheus HTTP API; there are query, query_range, series, labels, label/NAME/values, metadata and status/buildinfo"})
 }
 
 // notAllowed answers for other methods than a path takes.

@@ -72,13 +72,3 @@ func (s *Service) promFlags(*http.Request) (*promResponse, error) {
 		"query.timeout":         s.cfg.Timeout.String(),
 	}), nil
 }
-
-// promRules answers with no groups until there are rules.
-func (*Service) promRules(*http.Request) (*promResponse, error) {
-	return plain(map[string][]struct{}{"groups": {}}), nil
-}
-
-// promAlerts answers with no alerts until there are rules.
-func (*Service) promAlerts(*http.Request) (*promResponse, error) {
-	return plain(map[string][]struct{}{"alerts": {}}), nil
-}

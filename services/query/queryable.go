@@ -3,6 +3,7 @@ package query
 import (
 	"context"
 	"math"
+	"time"
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/storage"
@@ -26,6 +27,10 @@ type queryable struct {
 	ctx    context.Context
 	source Source
 	budget *budget
+	// latest is the lookback of a query at one time, 0 of others. What is selected over
+	// no more than that is not part of a range or a subquery: only the newest sample of
+	// each series is looked at.
+	latest time.Duration
 }
 
 // Querier implements [storage.Queryable].
@@ -34,13 +39,14 @@ func (q *queryable) Querier(mint, maxt int64) (storage.Querier, error) {
 	if err != nil {
 		return nil, sourceError(q.ctx, err, "open a querier")
 	}
-	return &querier{view: view, budget: q.budget}, nil
+	return &querier{view: view, budget: q.budget, latest: q.latest.Milliseconds()}, nil
 }
 
 // querier implements [storage.Querier] over a view of the source.
 type querier struct {
 	view   SourceQuerier
 	budget *budget
+	latest int64 // milliseconds
 }
 
 // Select implements [storage.Querier]. The result is always sorted.
@@ -49,6 +55,7 @@ func (q *querier) Select(ctx context.Context, _ bool, hints *storage.SelectHints
 	if hints != nil {
 		opt.Start, opt.End = clampTime(hints.Start), clampTime(hints.End)
 		opt.SeriesOnly = hints.Func == seriesFunc
+		opt.Latest = q.latest > 0 && hints.Range == 0 && opt.End-opt.Start < q.latest
 		if hints.Limit > 0 {
 			opt.Limit = min(opt.Limit, hints.Limit)
 		}

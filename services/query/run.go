@@ -112,7 +112,12 @@ func (s *Service) withDeadline(ctx context.Context, a *answer, own time.Duration
 }
 
 func (s *Service) evaluate(ctx context.Context, j job, a *answer) error {
-	query, err := s.build(ctx, s.queryable(ctx, j.steps), j)
+	return s.execute(ctx, s.queryable(ctx, j.steps), j, a)
+}
+
+// execute evaluates a checked job over what is given.
+func (s *Service) execute(ctx context.Context, q storage.Queryable, j job, a *answer) error {
+	query, err := s.build(ctx, q, j)
 	if err != nil {
 		return invalidParameter("query", err)
 	}

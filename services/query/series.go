@@ -30,7 +30,13 @@ func (s *seriesSet) Next() bool {
 // At implements [storage.SeriesSet].
 func (s *seriesSet) At() storage.Series {
 	found := s.found[s.next]
-	return &series{ctx: s.ctx, labels: convertLabels(found.Labels(), &s.builder), source: found, budget: s.budget, opt: s.opt}
+	one := &series{ctx: s.ctx, source: found, budget: s.budget, opt: s.opt}
+	if shared, ok := found.(*sharedSeries); ok {
+		one.labels = shared.converted(&s.builder)
+	} else {
+		one.labels = convertLabels(found.Labels(), &s.builder)
+	}
+	return one
 }
 
 // Err implements [storage.SeriesSet].

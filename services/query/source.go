@@ -33,6 +33,7 @@ type SelectOptions struct {
 	SeriesOnly bool  // labels only, no samples
 	Limit      int   // stop after that many series; 0 for no limit
 	Start, End int64 // only samples between them, both included, are needed
+	Latest     bool  // only the newest of them is needed
 }
 
 // Matcher is a condition on one label; an absent label has the value "".
