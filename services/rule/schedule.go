@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	_ "time/tzdata" // a server in a container or on Windows may have no database of time zones
 )
 
 // Limits of schedules.
@@ -131,8 +132,7 @@ func (s *Schedule) zone(name string, before *string) error {
 
 func allDays() [7]bool { return [7]bool{true, true, true, true, true, true, true} }
 
-// dayNumbers are the first two letters of the English names and, where they differ,
-// those of the German ones; the rest of a name may follow.
+// dayNumbers are days by the first two letters of their names; more may follow.
 var dayNumbers = map[string]int{"su": 0, "mo": 1, "tu": 2, "we": 3, "th": 4, "fr": 5, "sa": 6}
 
 var dayNames = []string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
