@@ -1,0 +1,164 @@
+package alerting
+
+import (
+	"context"
+	"time"
+
+	"github.com/esolutions/esmon/services/metric"
+	"github.com/esolutions/esmon/services/rule/eval"
+)
+
+const (
+	// catchUpAgents is how many agents are caught up together at most.
+	catchUpAgents = 500
+	// catchUpBudget is for how long a job catches up, so that what is new comes on.
+	catchUpBudget = time.Second
+	// catchUpPause is how long agents gather that are caught up together. It grows
+	// with how long that takes.
+	catchUpPause = 100 * time.Millisecond
+	// failedPause is how long it rests after the platform failed.
+	failedPause = 5 * time.Second
+)
+
+// catchup is agents that stood at the same time and are brought level together. What
+// comes of it is told only at its end: nobody is paged for what is over.
+type catchup struct {
+	agents  map[string]bool
+	at      int64 // evaluated up to there, in memory
+	rule    int   // the rule that is next
+	pending changes
+}
+
+// catchUp brings agents level whose data came later than that of others.
+func (j *job) catchUp(ctx context.Context) {
+	began := time.Now()
+	for ctx.Err() == nil && time.Since(began) < catchUpBudget {
+		if j.g.catchup == nil && !j.gather() {
+			break
+		}
+		if !j.catchUpSome(ctx) {
+			j.g.again = j.now.Add(failedPause)
+			return
+		}
+	}
+	j.g.again = j.now.Add(max(catchUpPause, 4*time.Since(began)))
+}
+
+// ready returns up to where the agent can be caught up, and false if it should wait.
+// One that still sends what it has kept is not level until it has sent all of it.
+func (g *group) ready(f *fleet, id string) (upto int64, ok bool) {
+	s := f.agents[id]
+	upto = min(g.done, g.floor(s.Complete+g.offset))
+	if s.CatchingUp && upto < g.done-g.interval {
+		return upto, false
+	}
+	return upto, upto > g.late[id]
+}
+
+// gather chooses the agents to catch up next: those that are behind least, because
+// people wait for them.
+func (j *job) gather() bool {
+	newest := int64(-1)
+	for id, stand := range j.g.late {
+		if id == many || stand <= newest {
+			continue
+		}
+		if _, ok := j.g.ready(j.fleet, id); ok {
+			newest = stand
+		}
+	}
+	if newest < 0 {
+		return false
+	}
+	c := &catchup{agents: map[string]bool{}, at: newest}
+	for id, stand := range j.g.late {
+		if id == many || stand != newest || len(c.agents) == catchUpAgents {
+			continue
+		}
+		if _, ok := j.g.ready(j.fleet, id); ok {
+			c.agents[id] = true
+		}
+	}
+	j.g.catchup = c
+	return true
+}
+
+// level returns up to where all agents that are being caught up can be.
+func (c *catchup) level(g *group, f *fleet) int64 {
+	level := g.done
+	for id := range c.agents {
+		upto, _ := g.ready(f, id)
+		level = min(level, upto)
+	}
+	return level
+}
+
+// catchUpSome evaluates some times of what is being caught up, and ends it when it is
+// level. It tells whether that worked.
+func (j *job) catchUpSome(ctx context.Context) bool {
+	g, c := j.g, j.g.catchup
+	level := c.level(g, j.fleet)
+	most := int64(evaluateTimes)
+	if g.eval.Interleaved() {
+		most = 1
+	}
+	if to := min(level, c.at+most*g.interval); to > c.at {
+		if !j.catchUpRules(ctx, g.times(c.at, to)) {
+			return false
+		}
+		c.at = to
+	}
+	if c.at < level {
+		return true
+	}
+	for id := range c.agents {
+		if g.late[id] = c.at; c.at >= g.done {
+			delete(g.late, id)
+		}
+	}
+	j.result.add(&c.pending)
+	g.catchup = nil
+	return true
+}
+
+// catchUpRules evaluates the rules on one agent at the times, for those that are
+// caught up. Where it broke off it goes on.
+func (j *job) catchUpRules(ctx context.Context, times []int64) bool {
+	g, c := j.g, j.g.catchup
+	env := j.catchUpEnv(c)
+	for ; c.rule < len(g.rules); c.rule++ {
+		if g.scopes[c.rule] != perAgent {
+			continue
+		}
+		timed := &timedQuerier{q: env.Querier, limit: j.a.cfg.RuleTimeout}
+		one := env
+		one.Querier = timed
+		r, err := g.eval.EvalRule(ctx, c.rule, times, one)
+		if err != nil {
+			return false
+		}
+		c.pending.addResult(r)
+		if len(r.Errors) == 0 {
+			continue
+		}
+		j.a.log.Debug("a rule failed for agents that are caught up", "rule", r.Errors[0].Rule.ID, "error", r.Errors[0].Err)
+		if !ofItself(r.Errors[0].Err) {
+			return false
+		}
+	}
+	c.rule = 0
+	return true
+}
+
+func (j *job) catchUpEnv(c *catchup) eval.Env {
+	mine := func(labels metric.Labels) bool { return c.agents[j.fleet.agentOf(labels, many)] }
+	return eval.Env{
+		Querier: j.a.deps.Queries.Only(mine),
+		Record:  j.a.deps.Queries.Recorded,
+		Late:    true,
+		Decide: func(labels metric.Labels, was string, _ int64) eval.Decision {
+			id := j.fleet.agentOf(labels, was)
+			return eval.Decision{Agent: id, Decided: c.agents[id]}
+		},
+	}
+}

@@ -1,0 +1,163 @@
+package alerting
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/esolutions/esmon/services/alert"
+	"github.com/esolutions/esmon/services/metric"
+	"github.com/esolutions/esmon/services/rule/eval"
+)
+
+const (
+	// maxSpans is how many spans with late data wait for a group at most. Beyond that
+	// those of an agent, and then all, become one.
+	maxSpans = 1000
+	// spanReach is for how long a sample counts in evaluations after it, about: what
+	// queries look back, and some more for rates.
+	spanReach = 15 * time.Minute
+	// episodeReach is how long before a span an episode may have begun that is
+	// corrected.
+	episodeReach = 24 * time.Hour
+	episodePage  = 500
+)
+
+// noteBackfilled notes for all groups which data came late.
+func (l *leader) noteBackfilled() {
+	b, ok := l.a.deps.Data.(Backfiller)
+	if !ok {
+		return
+	}
+	for _, s := range b.Backfilled() {
+		l.spans = addSpan(l.spans, s)
+	}
+	if len(l.spans) == 0 {
+		return
+	}
+	if l.pool.running > 0 {
+		return // all groups get them together, once they are the leader's
+	}
+	for _, g := range l.order {
+		for _, s := range l.spans {
+			g.spans = addSpan(g.spans, s)
+		}
+	}
+	l.spans = nil
+}
+
+// addSpan adds a span to a bounded list of them.
+func addSpan(spans []Span, s Span) []Span {
+	for i := range spans {
+		have := &spans[i]
+		touches := s.From <= have.To+spanReach.Milliseconds() && have.From <= s.To+spanReach.Milliseconds()
+		if have.Agent == s.Agent && (touches || len(spans) >= maxSpans) || len(spans) >= 2*maxSpans {
+			have.From, have.To = min(have.From, s.From), max(have.To, s.To)
+			return spans
+		}
+	}
+	return append(spans, s)
+}
+
+// correct corrects the history by data that came after it was decided, for one span.
+// Alerts stay as they are: nobody is told of the past.
+func (j *job) correct(ctx context.Context) {
+	g := j.g
+	if len(g.spans) == 0 || ctx.Err() != nil {
+		return
+	}
+	s := g.spans[0]
+	g.spans = g.spans[1:]
+	for i := range g.rules {
+		if g.rules[i].Rule.Alert == "" || g.scopes[i] == ofPlatform || g.scopes[i] == perAgent && s.Agent == many {
+			continue
+		}
+		if err := j.correctRule(ctx, i, s); err != nil && ctx.Err() == nil {
+			j.a.log.Warn("the history of an alert could not be corrected by data that came late", "rule", g.rules[i].Rule.ID, "error", err)
+		}
+	}
+}
+
+func (j *job) correctRule(ctx context.Context, i int, s Span) error {
+	g, r := j.g, j.g.rules[i].Rule
+	stand, mine := g.standOf(many), func(metric.Labels) bool { return true }
+	querier := eval.Querier(j.a.deps.Queries)
+	if g.scopes[i] == perAgent {
+		stand = g.standOf(s.Agent)
+		mine = func(labels metric.Labels) bool { return j.fleet.agentOf(labels, many) == s.Agent }
+		querier = j.a.deps.Queries.Only(mine)
+	}
+	from := max(s.From, g.done-j.a.cfg.AgentCatchUpLimit.Milliseconds())
+	to := min(stand, s.To+(spanReach+r.For+r.KeepFiringFor).Milliseconds())
+	if from > to {
+		return nil // it was not decided before the data came
+	}
+	stored, err := j.storedEpisodes(ctx, r.ID, from, to, mine)
+	if err != nil {
+		return err
+	}
+	result, err := g.eval.Replay(ctx, i, from, to, stored, eval.Env{
+		Querier: &timedQuerier{q: querier, limit: j.a.cfg.RuleTimeout},
+		Decide: func(labels metric.Labels, _ string, _ int64) eval.Decision {
+			return eval.Decision{Decided: mine(labels)}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	if len(result.Errors) > 0 {
+		return &result.Errors[0]
+	}
+	put, unmade := eval.Diff(stored, result.Episodes, from, to)
+	j.corrected(i, put, unmade)
+	return nil
+}
+
+// storedEpisodes returns the stored episodes that may overlap a time.
+func (j *job) storedEpisodes(ctx context.Context, rule string, from, to int64, mine func(metric.Labels) bool) ([]alert.Episode, error) {
+	page := alert.EpisodePage{RuleID: rule, From: max(from-episodeReach.Milliseconds(), 1), To: to + 1, Limit: episodePage}
+	var all []alert.Episode
+	for {
+		some, err := j.a.deps.Store.Episodes(ctx, page)
+		if err != nil {
+			return nil, err
+		}
+		for i := range some {
+			if mine(some[i].Labels) {
+				all = append(all, some[i])
+			}
+		}
+		if len(some) < episodePage {
+			return all, nil
+		}
+		last := &some[len(some)-1]
+		page.BeforeTime, page.BeforeKey = last.Fired, last.Key
+	}
+}
+
+// corrected has the episodes stored that are others than they were. Those that go on
+// are left alone: the alert has them.
+func (j *job) corrected(i int, put []alert.Episode, unmade []alert.EpisodeID) {
+	firing := map[alert.EpisodeID]bool{}
+	for _, a := range j.g.eval.Alerts() {
+		if a.RuleID == j.g.rules[i].Rule.ID && a.State == alert.Firing {
+			firing[alert.EpisodeID{Key: a.Key, Fired: a.Fired}] = true
+		}
+	}
+	put = slices.DeleteFunc(put, func(e alert.Episode) bool { return e.Resolved == 0 || firing[e.ID()] })
+	unmade = slices.DeleteFunc(unmade, func(id alert.EpisodeID) bool { return firing[id] })
+	j.result.init()
+	event := func(id alert.EpisodeID, value alert.Float, message string) {
+		j.result.events = append(j.result.events, alert.Event{Key: id.Key, Time: id.Fired, Kind: alert.EventCorrected, Message: message, Value: value})
+	}
+	for k := range put {
+		j.result.episode(put[k])
+		event(put[k].ID(), put[k].FireValue, "Data that came late shows that it fired.")
+	}
+	for _, id := range unmade {
+		delete(j.result.episodes, id)
+		j.result.unmade[id] = struct{}{}
+		event(id, 0, "Data that came late shows that it did not fire.")
+	}
+	j.a.metrics.corrected.Add(float64(len(put) + len(unmade)))
+}

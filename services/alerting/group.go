@@ -1,0 +1,200 @@
+package alerting
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/esolutions/esmon/services/alert"
+	"github.com/esolutions/esmon/services/rule"
+	"github.com/esolutions/esmon/services/rule/eval"
+)
+
+// many stands in the place of an agent for the rules over many of them.
+const many = ""
+
+// group is a rule group and how far it is. While busy is set it belongs to the job
+// that works on it; else to the leader's goroutine.
+type group struct {
+	def      *rule.Group
+	eval     *eval.Group
+	rules    []eval.RuleInfo
+	scopes   []scope
+	interval int64
+	offset   int64
+	lateness int64
+
+	done    int64               // evaluated up to there, but for those that follow
+	late    map[string]int64    // agents, and many, that are behind: up to where
+	missing map[string]int64    // agents of alerts that nobody knows: since when
+	ahead   map[string]int64    // agents, and many, that were evaluated further before the clock was set back
+	failing map[string]*failure // by rule: those behind because they fail
+	catchup *catchup            // what is being caught up, over several jobs
+
+	stored standing // what is committed, or about to be
+	busy   bool
+	again  time.Time // no catching up before
+	spans  []Span    // of which data came late
+	health []ruleHealth
+}
+
+// standing is what the database knows of how far a group is.
+type standing struct {
+	done int64
+	late map[string]int64 // of agents and many, by the group's id; of failing rules, by theirs with the agent many
+}
+
+// newGroup returns a group that starts from what is stored. With nothing stored it
+// starts at start: the newest evaluation that is not made any more.
+func newGroup(def *rule.Group, cfg *Config, opt eval.Options, alerts []alert.Alert, s standing, start int64) (*group, error) {
+	if err := checkNames(def); err != nil {
+		return nil, err
+	}
+	e, err := eval.NewGroup(def, opt)
+	if err != nil {
+		return nil, fmt.Errorf("set up rule group %s: %w", def.ID(), err)
+	}
+	g := &group{
+		def: def, eval: e, rules: e.Rules(), interval: def.Interval.Milliseconds(), offset: def.Offset.Milliseconds(),
+		done: s.done, late: map[string]int64{}, missing: map[string]int64{}, ahead: map[string]int64{}, failing: map[string]*failure{},
+	}
+	if g.interval <= 0 {
+		return nil, fmt.Errorf("set up rule group %s: its interval is %s; at least 1ms is needed", def.ID(), def.Interval)
+	}
+	g.lateness = lateness(def, g.rules, cfg.LatenessIntervals).Milliseconds()
+	for i := range g.rules {
+		g.scopes = append(g.scopes, scopeOf(&g.rules[i]))
+	}
+	g.health = make([]ruleHealth, len(g.rules))
+	if g.done == 0 {
+		g.done = g.floor(start)
+	}
+	g.takeStands(s)
+	e.Restore(alerts)
+	g.stored = g.standing()
+	return g, nil
+}
+
+// maxName is how long what names groups and rules in the database may be.
+const maxName = 1024
+
+// checkNames refuses names that the database would: one of them would keep all others
+// from being stored.
+func checkNames(def *rule.Group) error {
+	names := []string{def.ID()}
+	for _, r := range def.Rules {
+		names = append(names, r.ID)
+	}
+	for _, name := range names {
+		if len(name) > maxName || !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
+			return fmt.Errorf("set up rule group %.100q: the names of its file, itself and its rules must be text of %d bytes at most", def.ID(), maxName)
+		}
+	}
+	return nil
+}
+
+// takeStands takes over who was behind. Times are put on the grid: the interval may be
+// another than it was.
+func (g *group) takeStands(s standing) {
+	g.done = g.floor(g.done)
+	for who, stand := range s.late {
+		if _, ok := g.ruleIndex(who); ok {
+			g.failing[who] = &failure{stand: g.floor(stand), since: stand, message: "it failed before this process began to lead"}
+			continue
+		}
+		g.late[who] = min(g.floor(stand), g.done)
+	}
+	if !g.has(overMany) {
+		delete(g.late, many)
+	}
+}
+
+func (g *group) ruleIndex(id string) (int, bool) {
+	for i := range g.rules {
+		if g.rules[i].Rule.ID == id {
+			return i, true
+		}
+	}
+	return 0, false
+}
+
+func (g *group) has(s scope) bool {
+	for _, have := range g.scopes {
+		if have == s {
+			return true
+		}
+	}
+	return false
+}
+
+// floor returns the newest evaluation at or before t.
+func (g *group) floor(t int64) int64 {
+	rest := t % g.interval
+	if rest < 0 {
+		rest += g.interval
+	}
+	return t - rest
+}
+
+// standOf returns up to where the agent, or many, is evaluated.
+func (g *group) standOf(who string) int64 {
+	if stand, ok := g.late[who]; ok {
+		return stand
+	}
+	return g.done
+}
+
+// standing returns what is to be stored. Who is behind by one interval only is not
+// written down one by one: the group as a whole is stored as standing there, and a
+// process that goes on from it evaluates that time again, which changes nothing for
+// those that were evaluated already.
+func (g *group) standing() standing {
+	s := standing{done: g.done, late: map[string]int64{}}
+	for _, stand := range g.late {
+		if stand >= g.done-g.interval {
+			s.done = min(s.done, stand)
+		}
+	}
+	for who, stand := range g.late {
+		if stand < s.done {
+			s.late[who] = stand
+		}
+	}
+	for id, f := range g.failing {
+		if f.stand < s.done {
+			s.late[id] = f.stand
+		}
+	}
+	return s
+}
+
+// lateOf returns the row of somebody in a standing.
+func (g *group) lateOf(who string, stand int64) alert.Late {
+	if _, ok := g.ruleIndex(who); ok {
+		return alert.Late{Group: who, Agent: many, Evaluated: stand}
+	}
+	return alert.Late{Group: g.def.ID(), Agent: who, Evaluated: stand}
+}
+
+// moved adds to the commit how far the group is now, as far as that changed.
+func (g *group) moved(c *alert.Commit) {
+	if len(g.ahead) > 0 {
+		return // what is stored stays: whoever goes on from it goes back, too, and evaluates nothing again
+	}
+	now := g.standing()
+	if now.done != g.stored.done {
+		c.Progress = append(c.Progress, alert.Progress{Group: g.def.ID(), Evaluated: now.done})
+	}
+	for who, stand := range now.late {
+		if had, ok := g.stored.late[who]; !ok || had != stand {
+			c.Late = append(c.Late, g.lateOf(who, stand))
+		}
+	}
+	for who, stand := range g.stored.late {
+		if _, ok := now.late[who]; !ok {
+			c.Caught = append(c.Caught, g.lateOf(who, stand))
+		}
+	}
+	g.stored = now
+}

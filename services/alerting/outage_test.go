@@ -1,0 +1,260 @@
+package alerting
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/esolutions/esmon/services/alert"
+	"github.com/esolutions/esmon/services/fault"
+)
+
+func TestWithoutTheLogNothingFiresOrResolves(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1", "h2"}, func(t *testing.T, w *world) {
+		w.rules.set(groupOf(every, "High: cpu > 90", "None: absent(cpu)", "Gone: esmon_agent_up == 0"))
+		p := w.start()
+		defer p.end()
+		w.cpu("h1", 95)
+		pass(2 * time.Minute)
+		w.breakLog(true)
+		pass(20 * time.Minute)
+		w.expect("High h1 firing")
+		if got := w.heldFor("High", "h1"); got != alert.EvaluationFailed {
+			t.Errorf("the alert is held for %q", got)
+		}
+		w.breakLog(false)
+		pass(2 * time.Minute)
+		w.expect("High h1 firing")
+		if got := w.heldFor("High", "h1"); got != "" {
+			t.Errorf("the alert is still held for %q", got)
+		}
+		if got := p.metric("esmon_alerting_rounds_total"); got < 12*24-2 {
+			t.Errorf("%v rounds: those that were missed were not made up for", got)
+		}
+	})
+}
+
+func TestFailingQueriesAreMadeUpFor(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
+		w.rules.set(groupOf(every, "High: cpu > 90; for 2m"))
+		p := w.start()
+		defer p.end()
+		pass(time.Minute)
+		began := time.Now()
+		w.cpu("h1", 95)
+		pass(time.Minute)
+		w.breakQueries(errDatabase)
+		pass(90 * time.Second)
+		w.expect()
+		if got := w.heldFor("High", "h1"); got != alert.EvaluationFailed {
+			t.Errorf("the alert is held for %q", got)
+		}
+		if s := p.Rules()[0]; s.Health != HealthFailing || s.Error == "" {
+			t.Errorf("the rule is %+v", s)
+		}
+		w.breakQueries(nil)
+		pass(6 * time.Second)
+		w.expect("High h1 firing")
+		if got := time.UnixMilli(w.alertOf("High", "h1").Fired).Sub(began); got < 2*time.Minute || got > 2*time.Minute+every {
+			t.Errorf("it fired %s after the fault began; want two minutes", got)
+		}
+		if s := p.Rules()[0]; s.Health != HealthOK {
+			t.Errorf("the rule is %+v", s)
+		}
+	})
+}
+
+func TestARuleThatFailsStopsNoOther(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(_ *testing.T, w *world) {
+		// Many-to-many: an error of the rule itself.
+		w.rules.set(groupOf(every, "Bad: cpu * on() group_right cpu * on() cpu{host_id=\"x\"}", "High: cpu > 90"))
+		p := w.start()
+		defer p.end()
+		w.cpu("h1", 95)
+		pass(time.Minute)
+		w.expect("High h1 firing")
+	})
+}
+
+func TestWhatFailsOfItselfIsPassedOver(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]bool{
+		errDatabase:                            false,
+		fault.New(fault.Unavailable, "x", "x"): false,
+		fault.New(fault.Invalid, "x", "x"):     true,
+		fault.New(fault.Exhausted, "x", "x"):   true,
+	} {
+		if got := ofItself(err); got != want {
+			t.Errorf("ofItself(%v) = %v", err, got)
+		}
+	}
+}
+
+func TestOldEvaluationsAreLeftOut(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
+		w.rules.set(groupOf(every, "High: cpu > 90"))
+		p := w.start()
+		pass(time.Minute)
+		p.kill()
+		pass(5 * time.Hour)
+		w.cpu("h1", 95)
+		pass(time.Minute)
+		p = w.start()
+		defer p.end()
+		pass(10 * time.Second)
+		w.expect("High h1 firing")
+		if got := p.metric("esmon_alerting_rounds_missed_total"); got < 4*700 || got > 4*730 {
+			t.Errorf("%v rounds were left out; want four hours", got)
+		}
+	})
+}
+
+func TestCommitsThatFail(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func(*memoryStore, func(string) error){
+		"before": func(s *memoryStore, f func(string) error) { s.before = f },
+		"after":  func(s *memoryStore, f func(string) error) { s.after = f },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, []string{"h1"}, func(_ *testing.T, w *world) {
+				w.rules.set(groupOf(every, "High: cpu > 90"))
+				p := w.start()
+				defer p.end()
+				pass(30 * time.Second)
+				failures := 5
+				w.store.locked(func() {
+					fail(w.store, func(op string) error {
+						if op != "commit" || failures == 0 {
+							return nil
+						}
+						failures--
+						return errDatabase
+					})
+				})
+				w.cpu("h1", 95)
+				pass(30 * time.Second)
+				w.expect("High h1 firing")
+			})
+		})
+	}
+}
+
+func TestAnotherLeaderTakesOver(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
+		w.rules.set(groupOf(every, "High: cpu > 90"))
+		first := w.start()
+		w.cpu("h1", 95)
+		pass(time.Minute)
+		second := w.start() // both think that they have the lease
+		pass(10 * time.Minute)
+		w.cpu("h1", 5)
+		pass(time.Minute)
+		w.expect("High h1 firing", "High h1 resolved")
+		if first.metric("esmon_alerting_fenced_total") == 0 {
+			t.Error("the first was not fenced")
+		}
+		first.end()
+		second.end()
+	})
+}
+
+func TestTheLeaseDecidesWhoLeads(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
+		w.rules.set(groupOf(every, "High: cpu > 90"))
+		lease := &fakeLease{}
+		p := w.start(func(_ *Config, d *Deps) { d.Lease = lease })
+		defer p.end()
+		w.cpu("h1", 95)
+		pass(time.Minute)
+		w.expect()
+		lease.held.Store(true)
+		pass(10 * time.Second)
+		w.expect("High h1 firing")
+		if !p.Leads() || len(p.Rules()) != 1 {
+			t.Error("it does not say that it leads")
+		}
+		lease.held.Store(false)
+		w.cpu("h1", 5)
+		pass(time.Minute)
+		w.expect("High h1 firing")
+		if p.Leads() || len(p.Rules()) != 0 {
+			t.Error("it says that it leads")
+		}
+	})
+}
+
+func TestNoRulesAreKnownYet(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(_ *testing.T, w *world) {
+		w.rules.set(groupOf(every, "High: cpu > 90"))
+		p := w.start()
+		w.cpu("h1", 95)
+		pass(time.Minute)
+		p.end()
+		w.rules.set() // they cannot be read
+		p = w.start()
+		defer p.end()
+		pass(time.Minute)
+		w.rules.set(groupOf(every, "High: cpu > 90"))
+		pass(time.Minute)
+		w.expect("High h1 firing")
+	})
+}
+
+func TestRulesChange(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
+		w.rules.set(groupOf(every, "High: cpu > 90", "Other: cpu > 80"))
+		p := w.start()
+		defer p.end()
+		w.cpu("h1", 95)
+		pass(time.Minute)
+		w.expect("Other h1 firing", "High h1 firing")
+		fired := w.alertOf("High", "h1").Fired
+		w.rules.set(groupOf(every, "High: cpu > 85", "New: cpu > 70"))
+		pass(10 * time.Second)
+		w.expect("Other h1 firing", "High h1 firing", "New h1 firing")
+		if got := w.alertOf("High", "h1").Fired; got != fired {
+			t.Errorf("the alert of the rule that stayed fired anew: %d, %d", got, fired)
+		}
+		if a := w.alertOf("Other", "h1"); a.Key != "" {
+			t.Errorf("the alert of the rule that is gone is still there: %+v", a)
+		}
+		for _, e := range w.episodes() {
+			if e == "Other h1 46860-0" {
+				t.Errorf("its episode is not over: %s", e)
+			}
+		}
+		w.cpu("h1", 86)
+		pass(10 * time.Second)
+		w.expect("Other h1 firing", "High h1 firing", "New h1 firing")
+	})
+}
+
+func TestSlowRules(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
+		slow := groupOf(every, "Slow: cpu > 80")
+		slow.Name = "slow"
+		w.rules.set(groupOf(every, "High: cpu > 90"), slow)
+		p := w.start(func(_ *Config, d *Deps) { d.Queries = slowQueries{d.Queries, "cpu > 80"} })
+		defer p.end()
+		w.cpu("h1", 95)
+		pass(30 * time.Second)
+		w.cpu("h1", 5)
+		pass(11 * time.Second)
+		w.expect("High h1 firing", "High h1 resolved")
+		rules := p.Rules()
+		i := slices.IndexFunc(rules, func(s RuleStatus) bool { return s.Name == "Slow" })
+		if s := rules[i]; s.Health != HealthFailing {
+			t.Errorf("the slow rule is %+v", s)
+		}
+	})
+}

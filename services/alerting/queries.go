@@ -1,0 +1,46 @@
+package alerting
+
+import (
+	"context"
+	"time"
+
+	"github.com/esolutions/esmon/services/metric"
+	"github.com/esolutions/esmon/services/query"
+	"github.com/esolutions/esmon/services/rule/eval"
+)
+
+// Reader evaluates the expressions of rules over the platform's data and over what
+// was recorded just now.
+type Reader struct {
+	e       *query.Evaluator
+	overlay *query.Overlay
+}
+
+// NewReader returns a reader of what the evaluator reads.
+func NewReader(e *query.Evaluator) *Reader {
+	o := query.NewOverlay(e.Source(), query.DefaultOverlayConfig())
+	return &Reader{e: e.With(o), overlay: o}
+}
+
+// Instant implements [eval.Querier].
+func (r *Reader) Instant(ctx context.Context, expr string, t time.Time) (query.Vector, error) {
+	return r.e.Instant(ctx, expr, t)
+}
+
+// Range implements [eval.Querier].
+func (r *Reader) Range(ctx context.Context, expr string, start, end time.Time, step time.Duration) (query.Matrix, error) {
+	return r.e.Range(ctx, expr, start, end, step)
+}
+
+// Only implements [Queries].
+func (r *Reader) Only(keep func(metric.Labels) bool) eval.Querier {
+	return r.e.With(query.Restrict(r.overlay, keep))
+}
+
+// Round implements [Queries].
+func (r *Reader) Round(context.Context, time.Time, time.Time) (eval.Querier, func()) {
+	return r.e, func() {}
+}
+
+// Recorded implements [Queries].
+func (r *Reader) Recorded(samples []query.Sample) { r.overlay.Add(samples) }

@@ -1,0 +1,196 @@
+package alerting
+
+import (
+	"context"
+	"time"
+)
+
+// run looks around, evaluates what is due and commits what comes of it, until ctx
+// ends or something fails.
+func (l *leader) run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if !l.a.deps.Lease.Held() {
+			return errLeaseLost
+		}
+		l.lookAround()
+		if err := l.commitIfDue(ctx); err != nil {
+			return err
+		}
+		if err := l.wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lookAround starts what is due. It does not wait for anything.
+func (l *leader) lookAround() {
+	l.now = l.a.deps.Now()
+	l.look.again(l.now)
+	if l.changed && l.pool.running == 0 {
+		if defs, ok := l.a.deps.Rules.Current(); ok {
+			l.setRules(defs)
+		}
+		l.changed = false
+	}
+	l.wantTick()
+	l.agentsNow = nil
+	if l.look.mono.Sub(l.holds) >= step {
+		l.holds = l.look.mono
+		if l.look.compare(l.fleet()) {
+			l.agentsNow = nil
+		}
+		l.stalled = l.advance.stalled(l.fleet())
+		l.fleet().stalled = l.stalled
+		l.hold(l.fleet())
+		l.endExternal()
+		l.forgetLeftover()
+		l.noteBackfilled()
+		l.a.publishStatus(l.order, l.book)
+	}
+	l.agentMetrics()
+	if !l.changed { // else the pool runs empty first
+		l.schedule()
+	}
+}
+
+// fleet returns how all agents are at this look. There may be many: they are looked at
+// only if somebody asks.
+func (l *leader) fleet() *fleet {
+	if l.agentsNow == nil {
+		l.agentsNow = l.a.lookAtAgents(&l.look)
+		l.agentsNow.stalled = l.stalled
+	}
+	return l.agentsNow
+}
+
+// wantTick has a tick published for each time at which a group is to be evaluated.
+func (l *leader) wantTick() {
+	newest := int64(0)
+	for _, g := range l.order {
+		newest = max(newest, g.floor(l.look.data().Add(-l.a.cfg.Grace).UnixMilli()))
+	}
+	if newest > 0 {
+		l.ticker.want(time.UnixMilli(newest).Add(l.a.cfg.Grace))
+	}
+}
+
+// schedule gives the groups that something is to be done for to the pool.
+func (l *leader) schedule() {
+	level := true
+	for _, g := range l.order {
+		if g.busy {
+			level = false
+			continue
+		}
+		if now := g.floor(l.look.data().UnixMilli()); g.done > now+g.interval && !l.look.patientNow() && !l.fleet().ahead(now) {
+			l.goBack(g, l.fleet(), now)
+		}
+		j := &job{a: l.a, g: g, now: l.look.mono, upto: max(g.done, l.look.newest(g)), fresh: l.look.fresh}
+		if !j.mayBeDue() {
+			continue
+		}
+		if j.fleet = l.fleet(); j.due() {
+			level = false
+			l.pool.give(j)
+		}
+	}
+	away, _ := l.ticker.read(l.look.read)
+	if level && away < stuckAfter {
+		l.a.pulse.beat()
+	}
+}
+
+// mayBeDue tells whether it is worth looking at the agents.
+func (j *job) mayBeDue() bool {
+	g := j.g
+	switch {
+	case j.upto > g.done:
+		return true
+	case j.now.Before(g.again):
+		return false
+	}
+	return len(g.late)+len(g.failing)+len(g.spans) > 0 || g.catchup != nil
+}
+
+// due tells whether the job would do anything.
+func (j *job) due() bool {
+	g := j.g
+	if j.upto > g.done {
+		return true
+	}
+	g.again = j.now.Add(catchUpPause + time.Duration(len(g.late))*catchUpLook)
+	if stand, behind := g.late[many]; behind {
+		if t := stand + g.interval; t <= min(g.done, j.manyUpto()) && j.covered(t) {
+			return true
+		}
+	}
+	for i := range g.rules {
+		if f := g.failing[g.rules[i].Rule.ID]; f != nil && f.stand < g.ruleStand(i) && f.retry <= j.upto {
+			return true
+		}
+	}
+	return g.catchup != nil || len(g.spans) > 0 || j.anyReady()
+}
+
+// catchUpLook is what looking at an agent that is behind may cost, and a little more:
+// so much longer it is not looked again.
+const catchUpLook = 50 * time.Microsecond
+
+func (j *job) anyReady() bool {
+	for id := range j.g.late {
+		if id == many {
+			continue
+		}
+		if _, ok := j.g.ready(j.fleet, id); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// wait waits until there may be something to do, and takes what comes.
+func (l *leader) wait(ctx context.Context) error {
+	timer := time.NewTimer(l.pause())
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case o := <-l.pool.outcomes:
+		return l.takeOutcome(o)
+	case news := <-l.operator:
+		l.takeOperator(news)
+	case <-l.a.deps.Rules.Changed():
+		l.changed = true
+	case <-l.a.deps.Data.Changed():
+		// Moves come by the hundred: a short rest makes one of them.
+		rest := time.NewTimer(breath)
+		defer rest.Stop()
+		select {
+		case <-ctx.Done():
+		case <-rest.C:
+		}
+	case <-timer.C:
+	}
+	return nil
+}
+
+// pause returns how long nothing happens by itself.
+func (l *leader) pause() time.Duration {
+	pause := step
+	until := func(d time.Duration) { pause = min(pause, max(d, time.Millisecond)) }
+	data := l.look.data()
+	for _, g := range l.order {
+		next := g.floor(data.Add(-l.a.cfg.Grace).UnixMilli()) + g.interval
+		until(time.UnixMilli(next).Add(l.a.cfg.Grace).Sub(data))
+		if rest := g.again.Sub(l.look.mono); rest > 0 && len(g.late)+len(g.spans) > 0 {
+			until(rest)
+		}
+	}
+	if !l.next.IsZero() {
+		until(l.next.Sub(l.now))
+	}
+	if l.pending.dirty {
+		until(l.pending.since.Add(gatherTime).Sub(l.look.mono))
+	}
+	return pause
+}
