@@ -18,6 +18,7 @@ import (
 // agent is one simulated agent. Its batches are moments of the recording; each
 // is kept until acknowledged, and sent again on a new stream.
 type agent struct {
+	number   int
 	id       identity
 	cfg      *Config
 	rec      *Recording
@@ -29,6 +30,7 @@ type agent struct {
 	moments  uint64           // how many were made
 	lastTime int64            // of the newest moment
 	pending  []moment         // sent at least once and not acknowledged, oldest first
+	kept     []moment         // made while it was cut off, oldest first
 	connect  uint64           // connect counter of the last welcome
 	wake     chan struct{}    // an acknowledgement came
 	refused  map[string]int64 // by reason
@@ -39,13 +41,14 @@ type moment struct {
 	sequence uint64
 	time     int64
 	row      int
+	script   float64 // see Config.Script
 	sent     time.Time
 	notUntil time.Time // put off by the server
 }
 
-func newAgent(id identity, cfg *Config, rec *Recording, c *counters, phase int) *agent {
+func newAgent(number int, id identity, cfg *Config, rec *Recording, c *counters, phase int) *agent {
 	return &agent{
-		id: id, cfg: cfg, rec: rec, counters: c, ledger: newLedger(), phase: phase,
+		number: number, id: id, cfg: cfg, rec: rec, counters: c, ledger: newLedger(), phase: phase,
 		wake: make(chan struct{}, 1), refused: make(map[string]int64),
 	}
 }
@@ -139,6 +142,10 @@ func (a *agent) send(ctx, making context.Context, stream ingestv1.IngestService_
 	next := a.start()
 	for {
 		m, ok := a.nextMoment(making, window, next)
+		if !ok && m.sequence > 0 { // it was kept
+			next = next.Add(a.cfg.Interval)
+			continue
+		}
 		switch {
 		case ok:
 			next = next.Add(a.cfg.Interval)
@@ -200,27 +207,50 @@ func (a *agent) nextMoment(making context.Context, window int, next time.Time) (
 			return *p, true
 		}
 	}
+	cut := a.cut()
+	if !cut && len(a.kept) > 0 && len(a.pending) < window {
+		m := a.kept[0]
+		m.sent, a.kept = now, a.kept[1:]
+		a.pending = append(a.pending, m)
+		return m, true
+	}
 	paceSaysWait := a.cfg.Paced && now.Before(next)
 	enough := a.cfg.Moments > 0 && a.moments >= a.cfg.Moments
 	if making.Err() != nil || paceSaysWait || enough || len(a.pending) >= window {
 		return moment{}, false
 	}
+	m := a.newMoment(now)
+	if cut {
+		a.kept = append(a.kept, m)
+		return m, false
+	}
+	a.pending = append(a.pending, m)
+	return m, true
+}
+
+// newMoment makes the next moment. mu is held.
+func (a *agent) newMoment(now time.Time) moment {
 	t := a.cfg.firstTime + int64(a.moments)*a.cfg.Interval.Milliseconds() //nolint:gosec // far below 2^63
 	if a.cfg.Paced {
 		t = max(now.Add(-a.cfg.Backdate).UnixMilli(), a.lastTime+1)
 	}
 	a.lastTime = t
 	m := moment{sequence: a.moments + 1, time: t, row: (a.phase + int(a.moments)) % len(a.rec.Values), sent: now} //nolint:gosec // same
+	if a.cfg.Script != nil {
+		m.script = a.cfg.Script(a.number, now)
+	}
 	a.moments++
-	a.pending = append(a.pending, m)
-	return m, true
+	return m
 }
+
+// cut tells whether the agent is cut off.
+func (a *agent) cut() bool { return a.cfg.Cut != nil && a.cfg.Cut(a.number) }
 
 // idle tells whether all that was made is acknowledged.
 func (a *agent) idle() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return len(a.pending) == 0
+	return len(a.pending)+len(a.kept) == 0
 }
 
 // finished tells whether the agent has made all the moments it shall make.
@@ -244,6 +274,9 @@ func (a *agent) complete(m moment, next time.Time) int64 {
 			ms = min(ms, p.time)
 		}
 	}
+	if len(a.kept) > 0 {
+		ms = min(ms, a.kept[0].time)
+	}
 	return ms
 }
 
@@ -264,6 +297,9 @@ func (a *agent) batch(m moment, define bool, next time.Time) *ingestv1.StreamReq
 			Entity: uint32(i + 1), Schema: uint32(i + 1), TimestampMs: m.time, //nolint:gosec // a few frames
 			Values: row[f.First : f.First+len(f.Schema.Columns)],
 		}
+	}
+	if a.cfg.Script != nil {
+		addScript(b, m, uint32(len(a.rec.Frames)+1), define)
 	}
 	return &ingestv1.StreamRequest{Message: &ingestv1.StreamRequest_Batch{Batch: b}}
 }

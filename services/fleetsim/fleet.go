@@ -30,6 +30,13 @@ type Config struct {
 	Token     string        // enrolment token for as many agents
 	Name      string        // host names are NAME-00000 and on
 
+	// Script, if set, adds the gauge fleetsim_script to each agent's batches: its value
+	// for the agent of the number at the time of the batch. The ledger leaves it out.
+	Script func(agent int, at time.Time) float64 `json:"-"`
+	// Cut, if set, tells whether the agent of the number is cut off from the platform: it
+	// keeps its batches, and sends them when it is not any more.
+	Cut func(agent int) bool `json:"-"`
+
 	// OnAck, if set, is told when each batch was sent and acknowledged.
 	OnAck func(sent, acked time.Time) `json:"-"`
 
@@ -108,7 +115,7 @@ func New(ctx context.Context, cfg Config) (*Fleet, error) {
 		return nil, err
 	}
 	for i, id := range ids {
-		f.agents = append(f.agents, newAgent(id, &f.cfg, rec, &f.counters, i*7%len(rec.Values)))
+		f.agents = append(f.agents, newAgent(i, id, &f.cfg, rec, &f.counters, i*7%len(rec.Values)))
 	}
 	return f, nil
 }

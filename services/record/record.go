@@ -98,3 +98,22 @@ func (r *Record) reset() {
 		frame: Frame{Values: r.frame.Values[:0]},
 	}
 }
+
+// Times returns the times of the oldest and the newest frame of a batch, by its place
+// in Batches; false if it has no frames.
+func (r *Record) Times(batch int) (oldest, newest int64, ok bool) {
+	first := 0
+	if batch > 0 {
+		first = r.batchEnd[batch-1]
+	}
+	frames := r.heads[first:r.batchEnd[batch]]
+	if len(frames) == 0 {
+		return 0, 0, false
+	}
+	oldest, newest = frames[0].time, frames[0].time
+	for i := range frames[1:] {
+		t := frames[1+i].time
+		oldest, newest = min(oldest, t), max(newest, t)
+	}
+	return oldest, newest, true
+}

@@ -70,6 +70,9 @@ func (f *follower) course(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if f.s.deps.Watcher != nil {
+		f.s.deps.Watcher.Begun(f.partition)
+	}
 	reading, stop := context.WithCancel(ctx)
 	defer stop()
 	records := make(chan bus.Record, readAhead)
@@ -177,8 +180,8 @@ func (f *follower) append(rec bus.Record) error {
 	}
 	f.s.deps.DB.Append(rec.Offset, f.partition, r)
 	f.s.metrics.records.Inc()
-	if f.s.deps.Appended != nil {
-		f.s.deps.Appended(f.partition, r)
+	if f.s.deps.Watcher != nil {
+		f.s.deps.Watcher.Appended(f.partition, r)
 	}
 	return nil
 }

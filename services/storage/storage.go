@@ -22,11 +22,20 @@ type Deps struct {
 	// Leases returns the lease of the name where several processes share the
 	// database; nil if this is the only one.
 	Leases func(name string) Lease
-	// Appended is told of each record once queries see it; it may be nil. The record is
-	// its until it returns; it is called by one goroutine a partition.
-	Appended func(partition int, r *record.Record)
+	// Watcher is told what queries see; it may be nil.
+	Watcher Watcher
 	// Now is the clock; time.Now if nil.
 	Now func() time.Time
+}
+
+// Watcher is told what queries see, by one goroutine a partition.
+type Watcher interface {
+	// Begun says that the partition is read from the stored position on: at the start,
+	// and when memory was given up for what the database has.
+	Begun(partition int)
+	// Appended hands over a record once queries see it. It may be used until Appended
+	// returns.
+	Appended(partition int, r *record.Record)
 }
 
 // Storage follows the ingest log into the time series database.
