@@ -173,6 +173,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alerts:send": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * SendAlerts takes alerts of others in, such as a Prometheus server's. Each fires
+         *     until its end; one without an end is over when it is not sent again for 5 minutes.
+         *     Sending the same again is harmless. Alertmanager's API under /alertmanager/api/v2
+         *     does the same.
+         */
+        post: operations["AlertService_SendAlerts"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/alerts:unacknowledge": {
         parameters: {
             query?: never;
@@ -325,6 +347,23 @@ export interface paths {
         };
         /** ListNotifications lists notifications with their attempts, newest first. */
         get: operations["DeliveryService_ListNotifications"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/notifications/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** GetNotification returns one notification. */
+        get: operations["DeliveryService_GetNotification"];
         put?: never;
         post?: never;
         delete?: never;
@@ -756,7 +795,10 @@ export interface components {
             expireAfter?: string;
             /** @description Whether it stays when the alert resolves and fires again. */
             sticky?: boolean;
-            /** @description From a signed link of a notification: until when it is good. */
+            /**
+             * @description From a signed link of a notification, which is good for just these alerts: until
+             *     when.
+             */
             exp?: string;
             /** @description From a signed link of a notification: the signature. */
             sig?: string;
@@ -1057,7 +1099,7 @@ export interface components {
             /** @description What is wrong with the rule, if it could not be tried. */
             problems?: components["schemas"]["Problem"][];
         };
-        /** @description CheckRulesRequest carries rule files. */
+        /** @description CheckRulesRequest carries rule files. A file may also be a single group or rule. */
         CheckRulesRequest: {
             /** @description The files; 1 MiB together at most. */
             files?: components["schemas"]["TextFile"][];
@@ -1257,6 +1299,10 @@ export interface components {
             /** @description The last times it fired, newest first. */
             episodes?: components["schemas"]["Episode"][];
             graph?: components["schemas"]["Graph"];
+        };
+        /** @description GetNotificationResponse is the notification. */
+        GetNotificationResponse: {
+            notification?: components["schemas"]["Notification"];
         };
         /** @description GetRoutesResponse is the tree. */
         GetRoutesResponse: {
@@ -2058,6 +2104,54 @@ export interface components {
              */
             value?: number;
         };
+        /** @description SendAlertsRequest carries alerts of others. */
+        SendAlertsRequest: {
+            /** @description The alerts; at most 10,000. */
+            alerts?: components["schemas"]["SentAlert"][];
+        };
+        /** @description SendAlertsResponse says what became of the alerts. */
+        SendAlertsResponse: {
+            /**
+             * Format: int32
+             * @description How many were taken in.
+             */
+            accepted?: number;
+            /** @description What is wrong with those that were not, by index. */
+            refusals?: components["schemas"]["SentAlertRefusal"][];
+        };
+        /** @description SentAlert is an alert of somebody else. */
+        SentAlert: {
+            /** @description The labels; alertname must be among them. */
+            labels?: {
+                [key: string]: string;
+            };
+            /** @description The texts. */
+            annotations?: {
+                [key: string]: string;
+            };
+            /**
+             * Format: date-time
+             * @description Since when it fires; now, if left out.
+             */
+            startTime?: string;
+            /**
+             * Format: date-time
+             * @description When it is over; 5 minutes from now, if left out.
+             */
+            endTime?: string;
+            /** @description The sender's link to where it comes from. */
+            generatorUrl?: string;
+        };
+        /** @description SentAlertRefusal says why one alert was refused. */
+        SentAlertRefusal: {
+            /**
+             * Format: int32
+             * @description Index of the alert in the request.
+             */
+            alert?: number;
+            /** @description What is wrong and what would be right. */
+            message?: string;
+        };
         /** @description Series is a label set with samples. */
         Series: {
             /** @description The labels; the metric's name is __name__. */
@@ -2740,6 +2834,40 @@ export interface operations {
             };
         };
     };
+    AlertService_SendAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description SendAlertsRequest carries alerts of others. */
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SendAlertsRequest"];
+            };
+        };
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SendAlertsResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
     AlertService_Unacknowledge: {
         parameters: {
             query?: never;
@@ -3072,6 +3200,38 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ListNotificationsResponse"];
+                };
+            };
+            /** @description What is wrong and what to do. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Error"];
+                };
+            };
+        };
+    };
+    DeliveryService_GetNotification: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its id. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A successful response. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GetNotificationResponse"];
                 };
             };
             /** @description What is wrong and what to do. */
@@ -3628,7 +3788,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        /** @description CheckRulesRequest carries rule files. */
+        /** @description CheckRulesRequest carries rule files. A file may also be a single group or rule. */
         requestBody: {
             content: {
                 "application/json": components["schemas"]["CheckRulesRequest"];

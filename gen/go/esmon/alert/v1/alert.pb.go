@@ -834,6 +834,244 @@ func (x *ListAlertsResponse) GetCounts() map[string]int64 {
 	return nil
 }
 
+// SendAlertsRequest carries alerts of others.
+type SendAlertsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The alerts; at most 10,000.
+	Alerts        []*SentAlert `protobuf:"bytes,1,rep,name=alerts,proto3" json:"alerts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendAlertsRequest) Reset() {
+	*x = SendAlertsRequest{}
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendAlertsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendAlertsRequest) ProtoMessage() {}
+
+func (x *SendAlertsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendAlertsRequest.ProtoReflect.Descriptor instead.
+func (*SendAlertsRequest) Descriptor() ([]byte, []int) {
+	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *SendAlertsRequest) GetAlerts() []*SentAlert {
+	if x != nil {
+		return x.Alerts
+	}
+	return nil
+}
+
+// SentAlert is an alert of somebody else.
+type SentAlert struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The labels; alertname must be among them.
+	Labels map[string]string `protobuf:"bytes,1,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// The texts.
+	Annotations map[string]string `protobuf:"bytes,2,rep,name=annotations,proto3" json:"annotations,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Since when it fires; now, if left out.
+	StartTime *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=start_time,json=startTime,proto3" json:"start_time,omitempty"`
+	// When it is over; 5 minutes from now, if left out.
+	EndTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=end_time,json=endTime,proto3" json:"end_time,omitempty"`
+	// The sender's link to where it comes from.
+	GeneratorUrl  string `protobuf:"bytes,5,opt,name=generator_url,json=generatorUrl,proto3" json:"generator_url,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SentAlert) Reset() {
+	*x = SentAlert{}
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SentAlert) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SentAlert) ProtoMessage() {}
+
+func (x *SentAlert) ProtoReflect() protoreflect.Message {
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SentAlert.ProtoReflect.Descriptor instead.
+func (*SentAlert) Descriptor() ([]byte, []int) {
+	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SentAlert) GetLabels() map[string]string {
+	if x != nil {
+		return x.Labels
+	}
+	return nil
+}
+
+func (x *SentAlert) GetAnnotations() map[string]string {
+	if x != nil {
+		return x.Annotations
+	}
+	return nil
+}
+
+func (x *SentAlert) GetStartTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.StartTime
+	}
+	return nil
+}
+
+func (x *SentAlert) GetEndTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.EndTime
+	}
+	return nil
+}
+
+func (x *SentAlert) GetGeneratorUrl() string {
+	if x != nil {
+		return x.GeneratorUrl
+	}
+	return ""
+}
+
+// SendAlertsResponse says what became of the alerts.
+type SendAlertsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many were taken in.
+	Accepted int32 `protobuf:"varint,1,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	// What is wrong with those that were not, by index.
+	Refusals      []*SentAlertRefusal `protobuf:"bytes,2,rep,name=refusals,proto3" json:"refusals,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SendAlertsResponse) Reset() {
+	*x = SendAlertsResponse{}
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SendAlertsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SendAlertsResponse) ProtoMessage() {}
+
+func (x *SendAlertsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SendAlertsResponse.ProtoReflect.Descriptor instead.
+func (*SendAlertsResponse) Descriptor() ([]byte, []int) {
+	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SendAlertsResponse) GetAccepted() int32 {
+	if x != nil {
+		return x.Accepted
+	}
+	return 0
+}
+
+func (x *SendAlertsResponse) GetRefusals() []*SentAlertRefusal {
+	if x != nil {
+		return x.Refusals
+	}
+	return nil
+}
+
+// SentAlertRefusal says why one alert was refused.
+type SentAlertRefusal struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Index of the alert in the request.
+	Alert int32 `protobuf:"varint,1,opt,name=alert,proto3" json:"alert,omitempty"`
+	// What is wrong and what would be right.
+	Message       string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SentAlertRefusal) Reset() {
+	*x = SentAlertRefusal{}
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SentAlertRefusal) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SentAlertRefusal) ProtoMessage() {}
+
+func (x *SentAlertRefusal) ProtoReflect() protoreflect.Message {
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SentAlertRefusal.ProtoReflect.Descriptor instead.
+func (*SentAlertRefusal) Descriptor() ([]byte, []int) {
+	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SentAlertRefusal) GetAlert() int32 {
+	if x != nil {
+		return x.Alert
+	}
+	return 0
+}
+
+func (x *SentAlertRefusal) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // ListAlertGroupsRequest selects alerts as ListAlerts does.
 type ListAlertGroupsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -857,7 +1095,7 @@ type ListAlertGroupsRequest struct {
 
 func (x *ListAlertGroupsRequest) Reset() {
 	*x = ListAlertGroupsRequest{}
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[7]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -869,7 +1107,7 @@ func (x *ListAlertGroupsRequest) String() string {
 func (*ListAlertGroupsRequest) ProtoMessage() {}
 
 func (x *ListAlertGroupsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[7]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -882,7 +1120,7 @@ func (x *ListAlertGroupsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlertGroupsRequest.ProtoReflect.Descriptor instead.
 func (*ListAlertGroupsRequest) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{7}
+	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListAlertGroupsRequest) GetPageSize() int32 {
@@ -950,7 +1188,7 @@ type ListAlertGroupsResponse struct {
 
 func (x *ListAlertGroupsResponse) Reset() {
 	*x = ListAlertGroupsResponse{}
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[8]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -962,7 +1200,7 @@ func (x *ListAlertGroupsResponse) String() string {
 func (*ListAlertGroupsResponse) ProtoMessage() {}
 
 func (x *ListAlertGroupsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[8]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -975,7 +1213,7 @@ func (x *ListAlertGroupsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAlertGroupsResponse.ProtoReflect.Descriptor instead.
 func (*ListAlertGroupsResponse) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{8}
+	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListAlertGroupsResponse) GetGroups() []*AlertGroup {
@@ -1026,7 +1264,7 @@ type AlertGroup struct {
 
 func (x *AlertGroup) Reset() {
 	*x = AlertGroup{}
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[9]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1038,7 +1276,7 @@ func (x *AlertGroup) String() string {
 func (*AlertGroup) ProtoMessage() {}
 
 func (x *AlertGroup) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[9]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1051,7 +1289,7 @@ func (x *AlertGroup) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AlertGroup.ProtoReflect.Descriptor instead.
 func (*AlertGroup) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{9}
+	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *AlertGroup) GetValue() string {
@@ -1128,7 +1366,7 @@ type GetAlertRequest struct {
 
 func (x *GetAlertRequest) Reset() {
 	*x = GetAlertRequest{}
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[10]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1140,7 +1378,7 @@ func (x *GetAlertRequest) String() string {
 func (*GetAlertRequest) ProtoMessage() {}
 
 func (x *GetAlertRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[10]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1153,7 +1391,7 @@ func (x *GetAlertRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAlertRequest.ProtoReflect.Descriptor instead.
 func (*GetAlertRequest) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{10}
+	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetAlertRequest) GetId() string {
@@ -1182,7 +1420,7 @@ type GetAlertResponse struct {
 
 func (x *GetAlertResponse) Reset() {
 	*x = GetAlertResponse{}
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[11]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1194,7 +1432,7 @@ func (x *GetAlertResponse) String() string {
 func (*GetAlertResponse) ProtoMessage() {}
 
 func (x *GetAlertResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[11]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1207,7 +1445,7 @@ func (x *GetAlertResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetAlertResponse.ProtoReflect.Descriptor instead.
 func (*GetAlertResponse) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{11}
+	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetAlertResponse) GetAlert() *Alert {
@@ -1261,7 +1499,7 @@ type Graph struct {
 
 func (x *Graph) Reset() {
 	*x = Graph{}
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[12]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1273,7 +1511,7 @@ func (x *Graph) String() string {
 func (*Graph) ProtoMessage() {}
 
 func (x *Graph) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[12]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1286,7 +1524,7 @@ func (x *Graph) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Graph.ProtoReflect.Descriptor instead.
 func (*Graph) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{12}
+	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Graph) GetQuery() string {
@@ -1323,7 +1561,7 @@ type Threshold struct {
 
 func (x *Threshold) Reset() {
 	*x = Threshold{}
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[13]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1335,7 +1573,7 @@ func (x *Threshold) String() string {
 func (*Threshold) ProtoMessage() {}
 
 func (x *Threshold) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[13]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1348,7 +1586,7 @@ func (x *Threshold) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Threshold.ProtoReflect.Descriptor instead.
 func (*Threshold) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{13}
+	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Threshold) GetOp() string {
@@ -1378,7 +1616,8 @@ type AcknowledgeRequest struct {
 	ExpireAfter *durationpb.Duration `protobuf:"bytes,4,opt,name=expire_after,json=expireAfter,proto3" json:"expire_after,omitempty"`
 	// Whether it stays when the alert resolves and fires again.
 	Sticky bool `protobuf:"varint,5,opt,name=sticky,proto3" json:"sticky,omitempty"`
-	// From a signed link of a notification: until when it is good.
+	// From a signed link of a notification, which is good for just these alerts: until
+	// when.
 	Exp string `protobuf:"bytes,6,opt,name=exp,proto3" json:"exp,omitempty"`
 	// From a signed link of a notification: the signature.
 	Sig           string `protobuf:"bytes,7,opt,name=sig,proto3" json:"sig,omitempty"`
@@ -1388,7 +1627,7 @@ type AcknowledgeRequest struct {
 
 func (x *AcknowledgeRequest) Reset() {
 	*x = AcknowledgeRequest{}
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[14]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1400,7 +1639,7 @@ func (x *AcknowledgeRequest) String() string {
 func (*AcknowledgeRequest) ProtoMessage() {}
 
 func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[14]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1413,7 +1652,7 @@ func (x *AcknowledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeRequest.ProtoReflect.Descriptor instead.
 func (*AcknowledgeRequest) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{14}
+	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *AcknowledgeRequest) GetIds() []string {
@@ -1478,7 +1717,7 @@ type AcknowledgeResponse struct {
 
 func (x *AcknowledgeResponse) Reset() {
 	*x = AcknowledgeResponse{}
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[15]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1490,7 +1729,7 @@ func (x *AcknowledgeResponse) String() string {
 func (*AcknowledgeResponse) ProtoMessage() {}
 
 func (x *AcknowledgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[15]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1503,7 +1742,7 @@ func (x *AcknowledgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AcknowledgeResponse.ProtoReflect.Descriptor instead.
 func (*AcknowledgeResponse) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{15}
+	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *AcknowledgeResponse) GetAlerts() []*Alert {
@@ -1533,7 +1772,7 @@ type UnacknowledgeRequest struct {
 
 func (x *UnacknowledgeRequest) Reset() {
 	*x = UnacknowledgeRequest{}
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[16]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1545,7 +1784,7 @@ func (x *UnacknowledgeRequest) String() string {
 func (*UnacknowledgeRequest) ProtoMessage() {}
 
 func (x *UnacknowledgeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[16]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1558,7 +1797,7 @@ func (x *UnacknowledgeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnacknowledgeRequest.ProtoReflect.Descriptor instead.
 func (*UnacknowledgeRequest) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{16}
+	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *UnacknowledgeRequest) GetIds() []string {
@@ -1586,7 +1825,7 @@ type UnacknowledgeResponse struct {
 
 func (x *UnacknowledgeResponse) Reset() {
 	*x = UnacknowledgeResponse{}
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[17]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1598,7 +1837,7 @@ func (x *UnacknowledgeResponse) String() string {
 func (*UnacknowledgeResponse) ProtoMessage() {}
 
 func (x *UnacknowledgeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[17]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1611,7 +1850,7 @@ func (x *UnacknowledgeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UnacknowledgeResponse.ProtoReflect.Descriptor instead.
 func (*UnacknowledgeResponse) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{17}
+	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *UnacknowledgeResponse) GetAlerts() []*Alert {
@@ -1644,7 +1883,7 @@ type ListEpisodesRequest struct {
 
 func (x *ListEpisodesRequest) Reset() {
 	*x = ListEpisodesRequest{}
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[18]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1656,7 +1895,7 @@ func (x *ListEpisodesRequest) String() string {
 func (*ListEpisodesRequest) ProtoMessage() {}
 
 func (x *ListEpisodesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[18]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1669,7 +1908,7 @@ func (x *ListEpisodesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEpisodesRequest.ProtoReflect.Descriptor instead.
 func (*ListEpisodesRequest) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{18}
+	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListEpisodesRequest) GetPageSize() int32 {
@@ -1734,7 +1973,7 @@ type ListEpisodesResponse struct {
 
 func (x *ListEpisodesResponse) Reset() {
 	*x = ListEpisodesResponse{}
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[19]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1746,7 +1985,7 @@ func (x *ListEpisodesResponse) String() string {
 func (*ListEpisodesResponse) ProtoMessage() {}
 
 func (x *ListEpisodesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[19]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1759,7 +1998,7 @@ func (x *ListEpisodesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEpisodesResponse.ProtoReflect.Descriptor instead.
 func (*ListEpisodesResponse) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{19}
+	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListEpisodesResponse) GetEpisodes() []*Episode {
@@ -1843,7 +2082,7 @@ type Rule struct {
 
 func (x *Rule) Reset() {
 	*x = Rule{}
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[20]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1855,7 +2094,7 @@ func (x *Rule) String() string {
 func (*Rule) ProtoMessage() {}
 
 func (x *Rule) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_alert_proto_msgTypes[20]
+	mi := &file_esmon_alert_v1_alert_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1868,7 +2107,7 @@ func (x *Rule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Rule.ProtoReflect.Descriptor instead.
 func (*Rule) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{20}
+	return file_esmon_alert_v1_alert_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Rule) GetId() string {
@@ -2159,7 +2398,28 @@ const file_esmon_alert_v1_alert_proto_rawDesc = "" +
 	"\x06counts\x18\x04 \x03(\v2..esmon.alert.v1.ListAlertsResponse.CountsEntryR\x06counts\x1a9\n" +
 	"\vCountsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\xf5\x01\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"F\n" +
+	"\x11SendAlertsRequest\x121\n" +
+	"\x06alerts\x18\x01 \x03(\v2\x19.esmon.alert.v1.SentAlertR\x06alerts\"\xaa\x03\n" +
+	"\tSentAlert\x12=\n" +
+	"\x06labels\x18\x01 \x03(\v2%.esmon.alert.v1.SentAlert.LabelsEntryR\x06labels\x12L\n" +
+	"\vannotations\x18\x02 \x03(\v2*.esmon.alert.v1.SentAlert.AnnotationsEntryR\vannotations\x129\n" +
+	"\n" +
+	"start_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tstartTime\x125\n" +
+	"\bend_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\aendTime\x12#\n" +
+	"\rgenerator_url\x18\x05 \x01(\tR\fgeneratorUrl\x1a9\n" +
+	"\vLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\x1a>\n" +
+	"\x10AnnotationsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"n\n" +
+	"\x12SendAlertsResponse\x12\x1a\n" +
+	"\baccepted\x18\x01 \x01(\x05R\baccepted\x12<\n" +
+	"\brefusals\x18\x02 \x03(\v2 .esmon.alert.v1.SentAlertRefusalR\brefusals\"B\n" +
+	"\x10SentAlertRefusal\x12\x14\n" +
+	"\x05alert\x18\x01 \x01(\x05R\x05alert\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\xf5\x01\n" +
 	"\x16ListAlertGroupsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
@@ -2275,13 +2535,15 @@ const file_esmon_alert_v1_alert_proto_rawDesc = "" +
 	"\x17ALERT_STATE_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13ALERT_STATE_PENDING\x10\x01\x12\x16\n" +
 	"\x12ALERT_STATE_FIRING\x10\x02\x12\x18\n" +
-	"\x14ALERT_STATE_RESOLVED\x10\x032\xec\x05\n" +
+	"\x14ALERT_STATE_RESOLVED\x10\x032\xe1\x06\n" +
 	"\fAlertService\x12k\n" +
 	"\n" +
 	"ListAlerts\x12!.esmon.alert.v1.ListAlertsRequest\x1a\".esmon.alert.v1.ListAlertsResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/alerts\x12j\n" +
 	"\bGetAlert\x12\x1f.esmon.alert.v1.GetAlertRequest\x1a .esmon.alert.v1.GetAlertResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/api/v1/alerts/{id}\x12}\n" +
 	"\vAcknowledge\x12\".esmon.alert.v1.AcknowledgeRequest\x1a#.esmon.alert.v1.AcknowledgeResponse\"%\x82\xd3\xe4\x93\x02\x1f:\x01*\"\x1a/api/v1/alerts:acknowledge\x12\x85\x01\n" +
-	"\rUnacknowledge\x12$.esmon.alert.v1.UnacknowledgeRequest\x1a%.esmon.alert.v1.UnacknowledgeResponse\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/api/v1/alerts:unacknowledge\x12\x80\x01\n" +
+	"\rUnacknowledge\x12$.esmon.alert.v1.UnacknowledgeRequest\x1a%.esmon.alert.v1.UnacknowledgeResponse\"'\x82\xd3\xe4\x93\x02!:\x01*\"\x1c/api/v1/alerts:unacknowledge\x12s\n" +
+	"\n" +
+	"SendAlerts\x12!.esmon.alert.v1.SendAlertsRequest\x1a\".esmon.alert.v1.SendAlertsResponse\"\x1e\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/v1/alerts:send\x12\x80\x01\n" +
 	"\x0fListAlertGroups\x12&.esmon.alert.v1.ListAlertGroupsRequest\x1a'.esmon.alert.v1.ListAlertGroupsResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/api/v1/alert-groups\x12y\n" +
 	"\fListEpisodes\x12#.esmon.alert.v1.ListEpisodesRequest\x1a$.esmon.alert.v1.ListEpisodesResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/api/v1/alert-episodesB\xb5\x01\n" +
 	"\x12com.esmon.alert.v1B\n" +
@@ -2300,7 +2562,7 @@ func file_esmon_alert_v1_alert_proto_rawDescGZIP() []byte {
 }
 
 var file_esmon_alert_v1_alert_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_esmon_alert_v1_alert_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_esmon_alert_v1_alert_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_esmon_alert_v1_alert_proto_goTypes = []any{
 	(AlertState)(0),                 // 0: esmon.alert.v1.AlertState
 	(*Alert)(nil),                   // 1: esmon.alert.v1.Alert
@@ -2310,90 +2572,104 @@ var file_esmon_alert_v1_alert_proto_goTypes = []any{
 	(*Episode)(nil),                 // 5: esmon.alert.v1.Episode
 	(*ListAlertsRequest)(nil),       // 6: esmon.alert.v1.ListAlertsRequest
 	(*ListAlertsResponse)(nil),      // 7: esmon.alert.v1.ListAlertsResponse
-	(*ListAlertGroupsRequest)(nil),  // 8: esmon.alert.v1.ListAlertGroupsRequest
-	(*ListAlertGroupsResponse)(nil), // 9: esmon.alert.v1.ListAlertGroupsResponse
-	(*AlertGroup)(nil),              // 10: esmon.alert.v1.AlertGroup
-	(*GetAlertRequest)(nil),         // 11: esmon.alert.v1.GetAlertRequest
-	(*GetAlertResponse)(nil),        // 12: esmon.alert.v1.GetAlertResponse
-	(*Graph)(nil),                   // 13: esmon.alert.v1.Graph
-	(*Threshold)(nil),               // 14: esmon.alert.v1.Threshold
-	(*AcknowledgeRequest)(nil),      // 15: esmon.alert.v1.AcknowledgeRequest
-	(*AcknowledgeResponse)(nil),     // 16: esmon.alert.v1.AcknowledgeResponse
-	(*UnacknowledgeRequest)(nil),    // 17: esmon.alert.v1.UnacknowledgeRequest
-	(*UnacknowledgeResponse)(nil),   // 18: esmon.alert.v1.UnacknowledgeResponse
-	(*ListEpisodesRequest)(nil),     // 19: esmon.alert.v1.ListEpisodesRequest
-	(*ListEpisodesResponse)(nil),    // 20: esmon.alert.v1.ListEpisodesResponse
-	(*Rule)(nil),                    // 21: esmon.alert.v1.Rule
-	nil,                             // 22: esmon.alert.v1.Alert.LabelsEntry
-	nil,                             // 23: esmon.alert.v1.Alert.AnnotationsEntry
-	nil,                             // 24: esmon.alert.v1.Episode.LabelsEntry
-	nil,                             // 25: esmon.alert.v1.ListAlertsResponse.CountsEntry
-	nil,                             // 26: esmon.alert.v1.Rule.LabelsEntry
-	nil,                             // 27: esmon.alert.v1.Rule.AnnotationsEntry
-	(*timestamppb.Timestamp)(nil),   // 28: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),     // 29: google.protobuf.Duration
+	(*SendAlertsRequest)(nil),       // 8: esmon.alert.v1.SendAlertsRequest
+	(*SentAlert)(nil),               // 9: esmon.alert.v1.SentAlert
+	(*SendAlertsResponse)(nil),      // 10: esmon.alert.v1.SendAlertsResponse
+	(*SentAlertRefusal)(nil),        // 11: esmon.alert.v1.SentAlertRefusal
+	(*ListAlertGroupsRequest)(nil),  // 12: esmon.alert.v1.ListAlertGroupsRequest
+	(*ListAlertGroupsResponse)(nil), // 13: esmon.alert.v1.ListAlertGroupsResponse
+	(*AlertGroup)(nil),              // 14: esmon.alert.v1.AlertGroup
+	(*GetAlertRequest)(nil),         // 15: esmon.alert.v1.GetAlertRequest
+	(*GetAlertResponse)(nil),        // 16: esmon.alert.v1.GetAlertResponse
+	(*Graph)(nil),                   // 17: esmon.alert.v1.Graph
+	(*Threshold)(nil),               // 18: esmon.alert.v1.Threshold
+	(*AcknowledgeRequest)(nil),      // 19: esmon.alert.v1.AcknowledgeRequest
+	(*AcknowledgeResponse)(nil),     // 20: esmon.alert.v1.AcknowledgeResponse
+	(*UnacknowledgeRequest)(nil),    // 21: esmon.alert.v1.UnacknowledgeRequest
+	(*UnacknowledgeResponse)(nil),   // 22: esmon.alert.v1.UnacknowledgeResponse
+	(*ListEpisodesRequest)(nil),     // 23: esmon.alert.v1.ListEpisodesRequest
+	(*ListEpisodesResponse)(nil),    // 24: esmon.alert.v1.ListEpisodesResponse
+	(*Rule)(nil),                    // 25: esmon.alert.v1.Rule
+	nil,                             // 26: esmon.alert.v1.Alert.LabelsEntry
+	nil,                             // 27: esmon.alert.v1.Alert.AnnotationsEntry
+	nil,                             // 28: esmon.alert.v1.Episode.LabelsEntry
+	nil,                             // 29: esmon.alert.v1.ListAlertsResponse.CountsEntry
+	nil,                             // 30: esmon.alert.v1.SentAlert.LabelsEntry
+	nil,                             // 31: esmon.alert.v1.SentAlert.AnnotationsEntry
+	nil,                             // 32: esmon.alert.v1.Rule.LabelsEntry
+	nil,                             // 33: esmon.alert.v1.Rule.AnnotationsEntry
+	(*timestamppb.Timestamp)(nil),   // 34: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),     // 35: google.protobuf.Duration
 }
 var file_esmon_alert_v1_alert_proto_depIdxs = []int32{
 	0,  // 0: esmon.alert.v1.Alert.state:type_name -> esmon.alert.v1.AlertState
-	22, // 1: esmon.alert.v1.Alert.labels:type_name -> esmon.alert.v1.Alert.LabelsEntry
-	23, // 2: esmon.alert.v1.Alert.annotations:type_name -> esmon.alert.v1.Alert.AnnotationsEntry
-	28, // 3: esmon.alert.v1.Alert.active_time:type_name -> google.protobuf.Timestamp
-	28, // 4: esmon.alert.v1.Alert.fire_time:type_name -> google.protobuf.Timestamp
-	28, // 5: esmon.alert.v1.Alert.resolve_time:type_name -> google.protobuf.Timestamp
-	28, // 6: esmon.alert.v1.Alert.evaluation_time:type_name -> google.protobuf.Timestamp
+	26, // 1: esmon.alert.v1.Alert.labels:type_name -> esmon.alert.v1.Alert.LabelsEntry
+	27, // 2: esmon.alert.v1.Alert.annotations:type_name -> esmon.alert.v1.Alert.AnnotationsEntry
+	34, // 3: esmon.alert.v1.Alert.active_time:type_name -> google.protobuf.Timestamp
+	34, // 4: esmon.alert.v1.Alert.fire_time:type_name -> google.protobuf.Timestamp
+	34, // 5: esmon.alert.v1.Alert.resolve_time:type_name -> google.protobuf.Timestamp
+	34, // 6: esmon.alert.v1.Alert.evaluation_time:type_name -> google.protobuf.Timestamp
 	2,  // 7: esmon.alert.v1.Alert.hold:type_name -> esmon.alert.v1.Hold
 	3,  // 8: esmon.alert.v1.Alert.acknowledgement:type_name -> esmon.alert.v1.Acknowledgement
-	28, // 9: esmon.alert.v1.Hold.since_time:type_name -> google.protobuf.Timestamp
-	28, // 10: esmon.alert.v1.Acknowledgement.create_time:type_name -> google.protobuf.Timestamp
-	28, // 11: esmon.alert.v1.Acknowledgement.expire_time:type_name -> google.protobuf.Timestamp
-	28, // 12: esmon.alert.v1.AlertEvent.time:type_name -> google.protobuf.Timestamp
-	24, // 13: esmon.alert.v1.Episode.labels:type_name -> esmon.alert.v1.Episode.LabelsEntry
-	28, // 14: esmon.alert.v1.Episode.active_time:type_name -> google.protobuf.Timestamp
-	28, // 15: esmon.alert.v1.Episode.fire_time:type_name -> google.protobuf.Timestamp
-	28, // 16: esmon.alert.v1.Episode.resolve_time:type_name -> google.protobuf.Timestamp
+	34, // 9: esmon.alert.v1.Hold.since_time:type_name -> google.protobuf.Timestamp
+	34, // 10: esmon.alert.v1.Acknowledgement.create_time:type_name -> google.protobuf.Timestamp
+	34, // 11: esmon.alert.v1.Acknowledgement.expire_time:type_name -> google.protobuf.Timestamp
+	34, // 12: esmon.alert.v1.AlertEvent.time:type_name -> google.protobuf.Timestamp
+	28, // 13: esmon.alert.v1.Episode.labels:type_name -> esmon.alert.v1.Episode.LabelsEntry
+	34, // 14: esmon.alert.v1.Episode.active_time:type_name -> google.protobuf.Timestamp
+	34, // 15: esmon.alert.v1.Episode.fire_time:type_name -> google.protobuf.Timestamp
+	34, // 16: esmon.alert.v1.Episode.resolve_time:type_name -> google.protobuf.Timestamp
 	0,  // 17: esmon.alert.v1.ListAlertsRequest.states:type_name -> esmon.alert.v1.AlertState
 	1,  // 18: esmon.alert.v1.ListAlertsResponse.alerts:type_name -> esmon.alert.v1.Alert
-	25, // 19: esmon.alert.v1.ListAlertsResponse.counts:type_name -> esmon.alert.v1.ListAlertsResponse.CountsEntry
-	0,  // 20: esmon.alert.v1.ListAlertGroupsRequest.states:type_name -> esmon.alert.v1.AlertState
-	10, // 21: esmon.alert.v1.ListAlertGroupsResponse.groups:type_name -> esmon.alert.v1.AlertGroup
-	28, // 22: esmon.alert.v1.AlertGroup.fire_time:type_name -> google.protobuf.Timestamp
-	1,  // 23: esmon.alert.v1.GetAlertResponse.alert:type_name -> esmon.alert.v1.Alert
-	4,  // 24: esmon.alert.v1.GetAlertResponse.events:type_name -> esmon.alert.v1.AlertEvent
-	21, // 25: esmon.alert.v1.GetAlertResponse.rule:type_name -> esmon.alert.v1.Rule
-	5,  // 26: esmon.alert.v1.GetAlertResponse.episodes:type_name -> esmon.alert.v1.Episode
-	13, // 27: esmon.alert.v1.GetAlertResponse.graph:type_name -> esmon.alert.v1.Graph
-	14, // 28: esmon.alert.v1.Graph.thresholds:type_name -> esmon.alert.v1.Threshold
-	29, // 29: esmon.alert.v1.AcknowledgeRequest.expire_after:type_name -> google.protobuf.Duration
-	1,  // 30: esmon.alert.v1.AcknowledgeResponse.alerts:type_name -> esmon.alert.v1.Alert
-	1,  // 31: esmon.alert.v1.UnacknowledgeResponse.alerts:type_name -> esmon.alert.v1.Alert
-	28, // 32: esmon.alert.v1.ListEpisodesRequest.start:type_name -> google.protobuf.Timestamp
-	28, // 33: esmon.alert.v1.ListEpisodesRequest.end:type_name -> google.protobuf.Timestamp
-	5,  // 34: esmon.alert.v1.ListEpisodesResponse.episodes:type_name -> esmon.alert.v1.Episode
-	29, // 35: esmon.alert.v1.Rule.for:type_name -> google.protobuf.Duration
-	29, // 36: esmon.alert.v1.Rule.keep_firing_for:type_name -> google.protobuf.Duration
-	26, // 37: esmon.alert.v1.Rule.labels:type_name -> esmon.alert.v1.Rule.LabelsEntry
-	27, // 38: esmon.alert.v1.Rule.annotations:type_name -> esmon.alert.v1.Rule.AnnotationsEntry
-	29, // 39: esmon.alert.v1.Rule.interval:type_name -> google.protobuf.Duration
-	28, // 40: esmon.alert.v1.Rule.evaluation_time:type_name -> google.protobuf.Timestamp
-	29, // 41: esmon.alert.v1.Rule.evaluation_duration:type_name -> google.protobuf.Duration
-	13, // 42: esmon.alert.v1.Rule.graph:type_name -> esmon.alert.v1.Graph
-	6,  // 43: esmon.alert.v1.AlertService.ListAlerts:input_type -> esmon.alert.v1.ListAlertsRequest
-	11, // 44: esmon.alert.v1.AlertService.GetAlert:input_type -> esmon.alert.v1.GetAlertRequest
-	15, // 45: esmon.alert.v1.AlertService.Acknowledge:input_type -> esmon.alert.v1.AcknowledgeRequest
-	17, // 46: esmon.alert.v1.AlertService.Unacknowledge:input_type -> esmon.alert.v1.UnacknowledgeRequest
-	8,  // 47: esmon.alert.v1.AlertService.ListAlertGroups:input_type -> esmon.alert.v1.ListAlertGroupsRequest
-	19, // 48: esmon.alert.v1.AlertService.ListEpisodes:input_type -> esmon.alert.v1.ListEpisodesRequest
-	7,  // 49: esmon.alert.v1.AlertService.ListAlerts:output_type -> esmon.alert.v1.ListAlertsResponse
-	12, // 50: esmon.alert.v1.AlertService.GetAlert:output_type -> esmon.alert.v1.GetAlertResponse
-	16, // 51: esmon.alert.v1.AlertService.Acknowledge:output_type -> esmon.alert.v1.AcknowledgeResponse
-	18, // 52: esmon.alert.v1.AlertService.Unacknowledge:output_type -> esmon.alert.v1.UnacknowledgeResponse
-	9,  // 53: esmon.alert.v1.AlertService.ListAlertGroups:output_type -> esmon.alert.v1.ListAlertGroupsResponse
-	20, // 54: esmon.alert.v1.AlertService.ListEpisodes:output_type -> esmon.alert.v1.ListEpisodesResponse
-	49, // [49:55] is the sub-list for method output_type
-	43, // [43:49] is the sub-list for method input_type
-	43, // [43:43] is the sub-list for extension type_name
-	43, // [43:43] is the sub-list for extension extendee
-	0,  // [0:43] is the sub-list for field type_name
+	29, // 19: esmon.alert.v1.ListAlertsResponse.counts:type_name -> esmon.alert.v1.ListAlertsResponse.CountsEntry
+	9,  // 20: esmon.alert.v1.SendAlertsRequest.alerts:type_name -> esmon.alert.v1.SentAlert
+	30, // 21: esmon.alert.v1.SentAlert.labels:type_name -> esmon.alert.v1.SentAlert.LabelsEntry
+	31, // 22: esmon.alert.v1.SentAlert.annotations:type_name -> esmon.alert.v1.SentAlert.AnnotationsEntry
+	34, // 23: esmon.alert.v1.SentAlert.start_time:type_name -> google.protobuf.Timestamp
+	34, // 24: esmon.alert.v1.SentAlert.end_time:type_name -> google.protobuf.Timestamp
+	11, // 25: esmon.alert.v1.SendAlertsResponse.refusals:type_name -> esmon.alert.v1.SentAlertRefusal
+	0,  // 26: esmon.alert.v1.ListAlertGroupsRequest.states:type_name -> esmon.alert.v1.AlertState
+	14, // 27: esmon.alert.v1.ListAlertGroupsResponse.groups:type_name -> esmon.alert.v1.AlertGroup
+	34, // 28: esmon.alert.v1.AlertGroup.fire_time:type_name -> google.protobuf.Timestamp
+	1,  // 29: esmon.alert.v1.GetAlertResponse.alert:type_name -> esmon.alert.v1.Alert
+	4,  // 30: esmon.alert.v1.GetAlertResponse.events:type_name -> esmon.alert.v1.AlertEvent
+	25, // 31: esmon.alert.v1.GetAlertResponse.rule:type_name -> esmon.alert.v1.Rule
+	5,  // 32: esmon.alert.v1.GetAlertResponse.episodes:type_name -> esmon.alert.v1.Episode
+	17, // 33: esmon.alert.v1.GetAlertResponse.graph:type_name -> esmon.alert.v1.Graph
+	18, // 34: esmon.alert.v1.Graph.thresholds:type_name -> esmon.alert.v1.Threshold
+	35, // 35: esmon.alert.v1.AcknowledgeRequest.expire_after:type_name -> google.protobuf.Duration
+	1,  // 36: esmon.alert.v1.AcknowledgeResponse.alerts:type_name -> esmon.alert.v1.Alert
+	1,  // 37: esmon.alert.v1.UnacknowledgeResponse.alerts:type_name -> esmon.alert.v1.Alert
+	34, // 38: esmon.alert.v1.ListEpisodesRequest.start:type_name -> google.protobuf.Timestamp
+	34, // 39: esmon.alert.v1.ListEpisodesRequest.end:type_name -> google.protobuf.Timestamp
+	5,  // 40: esmon.alert.v1.ListEpisodesResponse.episodes:type_name -> esmon.alert.v1.Episode
+	35, // 41: esmon.alert.v1.Rule.for:type_name -> google.protobuf.Duration
+	35, // 42: esmon.alert.v1.Rule.keep_firing_for:type_name -> google.protobuf.Duration
+	32, // 43: esmon.alert.v1.Rule.labels:type_name -> esmon.alert.v1.Rule.LabelsEntry
+	33, // 44: esmon.alert.v1.Rule.annotations:type_name -> esmon.alert.v1.Rule.AnnotationsEntry
+	35, // 45: esmon.alert.v1.Rule.interval:type_name -> google.protobuf.Duration
+	34, // 46: esmon.alert.v1.Rule.evaluation_time:type_name -> google.protobuf.Timestamp
+	35, // 47: esmon.alert.v1.Rule.evaluation_duration:type_name -> google.protobuf.Duration
+	17, // 48: esmon.alert.v1.Rule.graph:type_name -> esmon.alert.v1.Graph
+	6,  // 49: esmon.alert.v1.AlertService.ListAlerts:input_type -> esmon.alert.v1.ListAlertsRequest
+	15, // 50: esmon.alert.v1.AlertService.GetAlert:input_type -> esmon.alert.v1.GetAlertRequest
+	19, // 51: esmon.alert.v1.AlertService.Acknowledge:input_type -> esmon.alert.v1.AcknowledgeRequest
+	21, // 52: esmon.alert.v1.AlertService.Unacknowledge:input_type -> esmon.alert.v1.UnacknowledgeRequest
+	8,  // 53: esmon.alert.v1.AlertService.SendAlerts:input_type -> esmon.alert.v1.SendAlertsRequest
+	12, // 54: esmon.alert.v1.AlertService.ListAlertGroups:input_type -> esmon.alert.v1.ListAlertGroupsRequest
+	23, // 55: esmon.alert.v1.AlertService.ListEpisodes:input_type -> esmon.alert.v1.ListEpisodesRequest
+	7,  // 56: esmon.alert.v1.AlertService.ListAlerts:output_type -> esmon.alert.v1.ListAlertsResponse
+	16, // 57: esmon.alert.v1.AlertService.GetAlert:output_type -> esmon.alert.v1.GetAlertResponse
+	20, // 58: esmon.alert.v1.AlertService.Acknowledge:output_type -> esmon.alert.v1.AcknowledgeResponse
+	22, // 59: esmon.alert.v1.AlertService.Unacknowledge:output_type -> esmon.alert.v1.UnacknowledgeResponse
+	10, // 60: esmon.alert.v1.AlertService.SendAlerts:output_type -> esmon.alert.v1.SendAlertsResponse
+	13, // 61: esmon.alert.v1.AlertService.ListAlertGroups:output_type -> esmon.alert.v1.ListAlertGroupsResponse
+	24, // 62: esmon.alert.v1.AlertService.ListEpisodes:output_type -> esmon.alert.v1.ListEpisodesResponse
+	56, // [56:63] is the sub-list for method output_type
+	49, // [49:56] is the sub-list for method input_type
+	49, // [49:49] is the sub-list for extension type_name
+	49, // [49:49] is the sub-list for extension extendee
+	0,  // [0:49] is the sub-list for field type_name
 }
 
 func init() { file_esmon_alert_v1_alert_proto_init() }
@@ -2407,7 +2683,7 @@ func file_esmon_alert_v1_alert_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_esmon_alert_v1_alert_proto_rawDesc), len(file_esmon_alert_v1_alert_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   27,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

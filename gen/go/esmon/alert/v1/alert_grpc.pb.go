@@ -25,6 +25,7 @@ const (
 	AlertService_GetAlert_FullMethodName        = "/esmon.alert.v1.AlertService/GetAlert"
 	AlertService_Acknowledge_FullMethodName     = "/esmon.alert.v1.AlertService/Acknowledge"
 	AlertService_Unacknowledge_FullMethodName   = "/esmon.alert.v1.AlertService/Unacknowledge"
+	AlertService_SendAlerts_FullMethodName      = "/esmon.alert.v1.AlertService/SendAlerts"
 	AlertService_ListAlertGroups_FullMethodName = "/esmon.alert.v1.AlertService/ListAlertGroups"
 	AlertService_ListEpisodes_FullMethodName    = "/esmon.alert.v1.AlertService/ListEpisodes"
 )
@@ -44,6 +45,11 @@ type AlertServiceClient interface {
 	Acknowledge(ctx context.Context, in *AcknowledgeRequest, opts ...grpc.CallOption) (*AcknowledgeResponse, error)
 	// Unacknowledge takes acknowledgements back.
 	Unacknowledge(ctx context.Context, in *UnacknowledgeRequest, opts ...grpc.CallOption) (*UnacknowledgeResponse, error)
+	// SendAlerts takes alerts of others in, such as a Prometheus server's. Each fires
+	// until its end; one without an end is over when it is not sent again for 5 minutes.
+	// Sending the same again is harmless. Alertmanager's API under /alertmanager/api/v2
+	// does the same.
+	SendAlerts(ctx context.Context, in *SendAlertsRequest, opts ...grpc.CallOption) (*SendAlertsResponse, error)
 	// ListAlertGroups counts alerts by the value of a label.
 	ListAlertGroups(ctx context.Context, in *ListAlertGroupsRequest, opts ...grpc.CallOption) (*ListAlertGroupsResponse, error)
 	// ListEpisodes lists the times for which alerts fired, newest first. Data that
@@ -99,6 +105,16 @@ func (c *alertServiceClient) Unacknowledge(ctx context.Context, in *Unacknowledg
 	return out, nil
 }
 
+func (c *alertServiceClient) SendAlerts(ctx context.Context, in *SendAlertsRequest, opts ...grpc.CallOption) (*SendAlertsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SendAlertsResponse)
+	err := c.cc.Invoke(ctx, AlertService_SendAlerts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *alertServiceClient) ListAlertGroups(ctx context.Context, in *ListAlertGroupsRequest, opts ...grpc.CallOption) (*ListAlertGroupsResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListAlertGroupsResponse)
@@ -134,6 +150,11 @@ type AlertServiceServer interface {
 	Acknowledge(context.Context, *AcknowledgeRequest) (*AcknowledgeResponse, error)
 	// Unacknowledge takes acknowledgements back.
 	Unacknowledge(context.Context, *UnacknowledgeRequest) (*UnacknowledgeResponse, error)
+	// SendAlerts takes alerts of others in, such as a Prometheus server's. Each fires
+	// until its end; one without an end is over when it is not sent again for 5 minutes.
+	// Sending the same again is harmless. Alertmanager's API under /alertmanager/api/v2
+	// does the same.
+	SendAlerts(context.Context, *SendAlertsRequest) (*SendAlertsResponse, error)
 	// ListAlertGroups counts alerts by the value of a label.
 	ListAlertGroups(context.Context, *ListAlertGroupsRequest) (*ListAlertGroupsResponse, error)
 	// ListEpisodes lists the times for which alerts fired, newest first. Data that
@@ -160,6 +181,9 @@ func (UnimplementedAlertServiceServer) Acknowledge(context.Context, *Acknowledge
 }
 func (UnimplementedAlertServiceServer) Unacknowledge(context.Context, *UnacknowledgeRequest) (*UnacknowledgeResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Unacknowledge not implemented")
+}
+func (UnimplementedAlertServiceServer) SendAlerts(context.Context, *SendAlertsRequest) (*SendAlertsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SendAlerts not implemented")
 }
 func (UnimplementedAlertServiceServer) ListAlertGroups(context.Context, *ListAlertGroupsRequest) (*ListAlertGroupsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListAlertGroups not implemented")
@@ -260,6 +284,24 @@ func _AlertService_Unacknowledge_Handler(srv interface{}, ctx context.Context, d
 	return interceptor(ctx, in, info, handler)
 }
 
+func _AlertService_SendAlerts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SendAlertsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AlertServiceServer).SendAlerts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: AlertService_SendAlerts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AlertServiceServer).SendAlerts(ctx, req.(*SendAlertsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _AlertService_ListAlertGroups_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListAlertGroupsRequest)
 	if err := dec(in); err != nil {
@@ -318,6 +360,10 @@ var AlertService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Unacknowledge",
 			Handler:    _AlertService_Unacknowledge_Handler,
+		},
+		{
+			MethodName: "SendAlerts",
+			Handler:    _AlertService_SendAlerts_Handler,
 		},
 		{
 			MethodName: "ListAlertGroups",

@@ -1201,6 +1201,98 @@ func (x *ListNotificationsResponse) GetNextPageToken() string {
 	return ""
 }
 
+// GetNotificationRequest names a notification.
+type GetNotificationRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetNotificationRequest) Reset() {
+	*x = GetNotificationRequest{}
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetNotificationRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetNotificationRequest) ProtoMessage() {}
+
+func (x *GetNotificationRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetNotificationRequest.ProtoReflect.Descriptor instead.
+func (*GetNotificationRequest) Descriptor() ([]byte, []int) {
+	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *GetNotificationRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// GetNotificationResponse is the notification.
+type GetNotificationResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The notification.
+	Notification  *Notification `protobuf:"bytes,1,opt,name=notification,proto3" json:"notification,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetNotificationResponse) Reset() {
+	*x = GetNotificationResponse{}
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetNotificationResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetNotificationResponse) ProtoMessage() {}
+
+func (x *GetNotificationResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetNotificationResponse.ProtoReflect.Descriptor instead.
+func (*GetNotificationResponse) Descriptor() ([]byte, []int) {
+	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *GetNotificationResponse) GetNotification() *Notification {
+	if x != nil {
+		return x.Notification
+	}
+	return nil
+}
+
 // RetryNotificationRequest names a notification.
 type RetryNotificationRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1212,7 +1304,7 @@ type RetryNotificationRequest struct {
 
 func (x *RetryNotificationRequest) Reset() {
 	*x = RetryNotificationRequest{}
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[16]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1316,7 @@ func (x *RetryNotificationRequest) String() string {
 func (*RetryNotificationRequest) ProtoMessage() {}
 
 func (x *RetryNotificationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[16]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1329,7 @@ func (x *RetryNotificationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryNotificationRequest.ProtoReflect.Descriptor instead.
 func (*RetryNotificationRequest) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{16}
+	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RetryNotificationRequest) GetId() string {
@@ -1258,7 +1350,7 @@ type RetryNotificationResponse struct {
 
 func (x *RetryNotificationResponse) Reset() {
 	*x = RetryNotificationResponse{}
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[17]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1270,7 +1362,7 @@ func (x *RetryNotificationResponse) String() string {
 func (*RetryNotificationResponse) ProtoMessage() {}
 
 func (x *RetryNotificationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[17]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1283,7 +1375,7 @@ func (x *RetryNotificationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RetryNotificationResponse.ProtoReflect.Descriptor instead.
 func (*RetryNotificationResponse) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{17}
+	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RetryNotificationResponse) GetNotification() *Notification {
@@ -1304,7 +1396,7 @@ type ListOnCallRequest struct {
 
 func (x *ListOnCallRequest) Reset() {
 	*x = ListOnCallRequest{}
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[18]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1316,7 +1408,7 @@ func (x *ListOnCallRequest) String() string {
 func (*ListOnCallRequest) ProtoMessage() {}
 
 func (x *ListOnCallRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[18]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1329,7 +1421,7 @@ func (x *ListOnCallRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOnCallRequest.ProtoReflect.Descriptor instead.
 func (*ListOnCallRequest) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{18}
+	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListOnCallRequest) GetTime() *timestamppb.Timestamp {
@@ -1350,7 +1442,7 @@ type ListOnCallResponse struct {
 
 func (x *ListOnCallResponse) Reset() {
 	*x = ListOnCallResponse{}
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[19]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1362,7 +1454,7 @@ func (x *ListOnCallResponse) String() string {
 func (*ListOnCallResponse) ProtoMessage() {}
 
 func (x *ListOnCallResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[19]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1375,7 +1467,7 @@ func (x *ListOnCallResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOnCallResponse.ProtoReflect.Descriptor instead.
 func (*ListOnCallResponse) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{19}
+	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListOnCallResponse) GetCalendars() []*OnCall {
@@ -1404,7 +1496,7 @@ type OnCall struct {
 
 func (x *OnCall) Reset() {
 	*x = OnCall{}
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[20]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1416,7 +1508,7 @@ func (x *OnCall) String() string {
 func (*OnCall) ProtoMessage() {}
 
 func (x *OnCall) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[20]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1429,7 +1521,7 @@ func (x *OnCall) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OnCall.ProtoReflect.Descriptor instead.
 func (*OnCall) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{20}
+	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *OnCall) GetCalendar() string {
@@ -1484,7 +1576,7 @@ type Shift struct {
 
 func (x *Shift) Reset() {
 	*x = Shift{}
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[21]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1496,7 +1588,7 @@ func (x *Shift) String() string {
 func (*Shift) ProtoMessage() {}
 
 func (x *Shift) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[21]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1509,7 +1601,7 @@ func (x *Shift) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shift.ProtoReflect.Descriptor instead.
 func (*Shift) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{21}
+	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Shift) GetPerson() string {
@@ -1559,7 +1651,7 @@ type Override struct {
 
 func (x *Override) Reset() {
 	*x = Override{}
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[22]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1571,7 +1663,7 @@ func (x *Override) String() string {
 func (*Override) ProtoMessage() {}
 
 func (x *Override) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[22]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1584,7 +1676,7 @@ func (x *Override) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Override.ProtoReflect.Descriptor instead.
 func (*Override) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{22}
+	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Override) GetId() string {
@@ -1641,7 +1733,7 @@ type CreateOverrideRequest struct {
 
 func (x *CreateOverrideRequest) Reset() {
 	*x = CreateOverrideRequest{}
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[23]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1653,7 +1745,7 @@ func (x *CreateOverrideRequest) String() string {
 func (*CreateOverrideRequest) ProtoMessage() {}
 
 func (x *CreateOverrideRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[23]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1666,7 +1758,7 @@ func (x *CreateOverrideRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateOverrideRequest.ProtoReflect.Descriptor instead.
 func (*CreateOverrideRequest) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{23}
+	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *CreateOverrideRequest) GetCalendar() string {
@@ -1715,7 +1807,7 @@ type CreateOverrideResponse struct {
 
 func (x *CreateOverrideResponse) Reset() {
 	*x = CreateOverrideResponse{}
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[24]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1727,7 +1819,7 @@ func (x *CreateOverrideResponse) String() string {
 func (*CreateOverrideResponse) ProtoMessage() {}
 
 func (x *CreateOverrideResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[24]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1740,7 +1832,7 @@ func (x *CreateOverrideResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateOverrideResponse.ProtoReflect.Descriptor instead.
 func (*CreateOverrideResponse) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{24}
+	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CreateOverrideResponse) GetOverride() *Override {
@@ -1763,7 +1855,7 @@ type DeleteOverrideRequest struct {
 
 func (x *DeleteOverrideRequest) Reset() {
 	*x = DeleteOverrideRequest{}
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[25]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1775,7 +1867,7 @@ func (x *DeleteOverrideRequest) String() string {
 func (*DeleteOverrideRequest) ProtoMessage() {}
 
 func (x *DeleteOverrideRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[25]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1788,7 +1880,7 @@ func (x *DeleteOverrideRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteOverrideRequest.ProtoReflect.Descriptor instead.
 func (*DeleteOverrideRequest) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{25}
+	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *DeleteOverrideRequest) GetCalendar() string {
@@ -1814,7 +1906,7 @@ type DeleteOverrideResponse struct {
 
 func (x *DeleteOverrideResponse) Reset() {
 	*x = DeleteOverrideResponse{}
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[26]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1826,7 +1918,7 @@ func (x *DeleteOverrideResponse) String() string {
 func (*DeleteOverrideResponse) ProtoMessage() {}
 
 func (x *DeleteOverrideResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[26]
+	mi := &file_esmon_alert_v1_delivery_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1839,7 +1931,7 @@ func (x *DeleteOverrideResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteOverrideResponse.ProtoReflect.Descriptor instead.
 func (*DeleteOverrideResponse) Descriptor() ([]byte, []int) {
-	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{26}
+	return file_esmon_alert_v1_delivery_proto_rawDescGZIP(), []int{28}
 }
 
 var File_esmon_alert_v1_delivery_proto protoreflect.FileDescriptor
@@ -1941,7 +2033,11 @@ const file_esmon_alert_v1_delivery_proto_rawDesc = "" +
 	"\balert_id\x18\x05 \x01(\tR\aalertId\"\x87\x01\n" +
 	"\x19ListNotificationsResponse\x12B\n" +
 	"\rnotifications\x18\x01 \x03(\v2\x1c.esmon.alert.v1.NotificationR\rnotifications\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"*\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"(\n" +
+	"\x16GetNotificationRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"[\n" +
+	"\x17GetNotificationResponse\x12@\n" +
+	"\fnotification\x18\x01 \x01(\v2\x1c.esmon.alert.v1.NotificationR\fnotification\"*\n" +
 	"\x18RetryNotificationRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"]\n" +
 	"\x19RetryNotificationResponse\x12@\n" +
@@ -1988,13 +2084,15 @@ const file_esmon_alert_v1_delivery_proto_rawDesc = "" +
 	"\x1aNOTIFICATION_STATE_WAITING\x10\x01\x12 \n" +
 	"\x1cNOTIFICATION_STATE_DELIVERED\x10\x02\x12\x1b\n" +
 	"\x17NOTIFICATION_STATE_DEAD\x10\x03\x12!\n" +
-	"\x1dNOTIFICATION_STATE_SUPERSEDED\x10\x042\xa1\t\n" +
+	"\x1dNOTIFICATION_STATE_SUPERSEDED\x10\x042\xaa\n" +
+	"\n" +
 	"\x0fDeliveryService\x12w\n" +
 	"\rListReceivers\x12$.esmon.alert.v1.ListReceiversRequest\x1a%.esmon.alert.v1.ListReceiversResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/api/v1/receivers\x12\x83\x01\n" +
 	"\fTestReceiver\x12#.esmon.alert.v1.TestReceiverRequest\x1a$.esmon.alert.v1.TestReceiverResponse\"(\x82\xd3\xe4\x93\x02\":\x01*\"\x1d/api/v1/receivers/{name}/test\x12h\n" +
 	"\tGetRoutes\x12 .esmon.alert.v1.GetRoutesRequest\x1a!.esmon.alert.v1.GetRoutesResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/api/v1/routes\x12p\n" +
 	"\tTestRoute\x12 .esmon.alert.v1.TestRouteRequest\x1a!.esmon.alert.v1.TestRouteResponse\"\x1e\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/v1/routes:test\x12\x87\x01\n" +
-	"\x11ListNotifications\x12(.esmon.alert.v1.ListNotificationsRequest\x1a).esmon.alert.v1.ListNotificationsResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/notifications\x12\x92\x01\n" +
+	"\x11ListNotifications\x12(.esmon.alert.v1.ListNotificationsRequest\x1a).esmon.alert.v1.ListNotificationsResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/notifications\x12\x86\x01\n" +
+	"\x0fGetNotification\x12&.esmon.alert.v1.GetNotificationRequest\x1a'.esmon.alert.v1.GetNotificationResponse\"\"\x82\xd3\xe4\x93\x02\x1c\x12\x1a/api/v1/notifications/{id}\x12\x92\x01\n" +
 	"\x11RetryNotification\x12(.esmon.alert.v1.RetryNotificationRequest\x1a).esmon.alert.v1.RetryNotificationResponse\"(\x82\xd3\xe4\x93\x02\"\" /api/v1/notifications/{id}/retry\x12l\n" +
 	"\n" +
 	"ListOnCall\x12!.esmon.alert.v1.ListOnCallRequest\x1a\".esmon.alert.v1.ListOnCallResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/api/v1/on-call\x12\x90\x01\n" +
@@ -2015,7 +2113,7 @@ func file_esmon_alert_v1_delivery_proto_rawDescGZIP() []byte {
 }
 
 var file_esmon_alert_v1_delivery_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_esmon_alert_v1_delivery_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_esmon_alert_v1_delivery_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_esmon_alert_v1_delivery_proto_goTypes = []any{
 	(NotificationState)(0),            // 0: esmon.alert.v1.NotificationState
 	(*Receiver)(nil),                  // 1: esmon.alert.v1.Receiver
@@ -2034,84 +2132,89 @@ var file_esmon_alert_v1_delivery_proto_goTypes = []any{
 	(*Attempt)(nil),                   // 14: esmon.alert.v1.Attempt
 	(*ListNotificationsRequest)(nil),  // 15: esmon.alert.v1.ListNotificationsRequest
 	(*ListNotificationsResponse)(nil), // 16: esmon.alert.v1.ListNotificationsResponse
-	(*RetryNotificationRequest)(nil),  // 17: esmon.alert.v1.RetryNotificationRequest
-	(*RetryNotificationResponse)(nil), // 18: esmon.alert.v1.RetryNotificationResponse
-	(*ListOnCallRequest)(nil),         // 19: esmon.alert.v1.ListOnCallRequest
-	(*ListOnCallResponse)(nil),        // 20: esmon.alert.v1.ListOnCallResponse
-	(*OnCall)(nil),                    // 21: esmon.alert.v1.OnCall
-	(*Shift)(nil),                     // 22: esmon.alert.v1.Shift
-	(*Override)(nil),                  // 23: esmon.alert.v1.Override
-	(*CreateOverrideRequest)(nil),     // 24: esmon.alert.v1.CreateOverrideRequest
-	(*CreateOverrideResponse)(nil),    // 25: esmon.alert.v1.CreateOverrideResponse
-	(*DeleteOverrideRequest)(nil),     // 26: esmon.alert.v1.DeleteOverrideRequest
-	(*DeleteOverrideResponse)(nil),    // 27: esmon.alert.v1.DeleteOverrideResponse
-	nil,                               // 28: esmon.alert.v1.TestReceiverRequest.LabelsEntry
-	nil,                               // 29: esmon.alert.v1.TestRouteRequest.LabelsEntry
-	nil,                               // 30: esmon.alert.v1.RouteMatch.GroupLabelsEntry
-	(*timestamppb.Timestamp)(nil),     // 31: google.protobuf.Timestamp
-	(*durationpb.Duration)(nil),       // 32: google.protobuf.Duration
+	(*GetNotificationRequest)(nil),    // 17: esmon.alert.v1.GetNotificationRequest
+	(*GetNotificationResponse)(nil),   // 18: esmon.alert.v1.GetNotificationResponse
+	(*RetryNotificationRequest)(nil),  // 19: esmon.alert.v1.RetryNotificationRequest
+	(*RetryNotificationResponse)(nil), // 20: esmon.alert.v1.RetryNotificationResponse
+	(*ListOnCallRequest)(nil),         // 21: esmon.alert.v1.ListOnCallRequest
+	(*ListOnCallResponse)(nil),        // 22: esmon.alert.v1.ListOnCallResponse
+	(*OnCall)(nil),                    // 23: esmon.alert.v1.OnCall
+	(*Shift)(nil),                     // 24: esmon.alert.v1.Shift
+	(*Override)(nil),                  // 25: esmon.alert.v1.Override
+	(*CreateOverrideRequest)(nil),     // 26: esmon.alert.v1.CreateOverrideRequest
+	(*CreateOverrideResponse)(nil),    // 27: esmon.alert.v1.CreateOverrideResponse
+	(*DeleteOverrideRequest)(nil),     // 28: esmon.alert.v1.DeleteOverrideRequest
+	(*DeleteOverrideResponse)(nil),    // 29: esmon.alert.v1.DeleteOverrideResponse
+	nil,                               // 30: esmon.alert.v1.TestReceiverRequest.LabelsEntry
+	nil,                               // 31: esmon.alert.v1.TestRouteRequest.LabelsEntry
+	nil,                               // 32: esmon.alert.v1.RouteMatch.GroupLabelsEntry
+	(*timestamppb.Timestamp)(nil),     // 33: google.protobuf.Timestamp
+	(*durationpb.Duration)(nil),       // 34: google.protobuf.Duration
 }
 var file_esmon_alert_v1_delivery_proto_depIdxs = []int32{
-	31, // 0: esmon.alert.v1.Receiver.last_delivery_time:type_name -> google.protobuf.Timestamp
+	33, // 0: esmon.alert.v1.Receiver.last_delivery_time:type_name -> google.protobuf.Timestamp
 	1,  // 1: esmon.alert.v1.ListReceiversResponse.receivers:type_name -> esmon.alert.v1.Receiver
-	28, // 2: esmon.alert.v1.TestReceiverRequest.labels:type_name -> esmon.alert.v1.TestReceiverRequest.LabelsEntry
-	32, // 3: esmon.alert.v1.TestReceiverResponse.duration:type_name -> google.protobuf.Duration
+	30, // 2: esmon.alert.v1.TestReceiverRequest.labels:type_name -> esmon.alert.v1.TestReceiverRequest.LabelsEntry
+	34, // 3: esmon.alert.v1.TestReceiverResponse.duration:type_name -> google.protobuf.Duration
 	8,  // 4: esmon.alert.v1.GetRoutesResponse.route:type_name -> esmon.alert.v1.Route
-	32, // 5: esmon.alert.v1.Route.group_wait:type_name -> google.protobuf.Duration
-	32, // 6: esmon.alert.v1.Route.group_interval:type_name -> google.protobuf.Duration
-	32, // 7: esmon.alert.v1.Route.repeat_interval:type_name -> google.protobuf.Duration
+	34, // 5: esmon.alert.v1.Route.group_wait:type_name -> google.protobuf.Duration
+	34, // 6: esmon.alert.v1.Route.group_interval:type_name -> google.protobuf.Duration
+	34, // 7: esmon.alert.v1.Route.repeat_interval:type_name -> google.protobuf.Duration
 	8,  // 8: esmon.alert.v1.Route.routes:type_name -> esmon.alert.v1.Route
-	29, // 9: esmon.alert.v1.TestRouteRequest.labels:type_name -> esmon.alert.v1.TestRouteRequest.LabelsEntry
-	31, // 10: esmon.alert.v1.TestRouteRequest.time:type_name -> google.protobuf.Timestamp
+	31, // 9: esmon.alert.v1.TestRouteRequest.labels:type_name -> esmon.alert.v1.TestRouteRequest.LabelsEntry
+	33, // 10: esmon.alert.v1.TestRouteRequest.time:type_name -> google.protobuf.Timestamp
 	11, // 11: esmon.alert.v1.TestRouteResponse.matches:type_name -> esmon.alert.v1.RouteMatch
 	12, // 12: esmon.alert.v1.RouteMatch.escalation:type_name -> esmon.alert.v1.EscalationStep
-	30, // 13: esmon.alert.v1.RouteMatch.group_labels:type_name -> esmon.alert.v1.RouteMatch.GroupLabelsEntry
-	32, // 14: esmon.alert.v1.EscalationStep.after:type_name -> google.protobuf.Duration
+	32, // 13: esmon.alert.v1.RouteMatch.group_labels:type_name -> esmon.alert.v1.RouteMatch.GroupLabelsEntry
+	34, // 14: esmon.alert.v1.EscalationStep.after:type_name -> google.protobuf.Duration
 	0,  // 15: esmon.alert.v1.Notification.state:type_name -> esmon.alert.v1.NotificationState
-	31, // 16: esmon.alert.v1.Notification.create_time:type_name -> google.protobuf.Timestamp
-	31, // 17: esmon.alert.v1.Notification.finish_time:type_name -> google.protobuf.Timestamp
-	31, // 18: esmon.alert.v1.Notification.next_time:type_name -> google.protobuf.Timestamp
+	33, // 16: esmon.alert.v1.Notification.create_time:type_name -> google.protobuf.Timestamp
+	33, // 17: esmon.alert.v1.Notification.finish_time:type_name -> google.protobuf.Timestamp
+	33, // 18: esmon.alert.v1.Notification.next_time:type_name -> google.protobuf.Timestamp
 	14, // 19: esmon.alert.v1.Notification.attempts:type_name -> esmon.alert.v1.Attempt
-	31, // 20: esmon.alert.v1.Attempt.time:type_name -> google.protobuf.Timestamp
-	32, // 21: esmon.alert.v1.Attempt.duration:type_name -> google.protobuf.Duration
+	33, // 20: esmon.alert.v1.Attempt.time:type_name -> google.protobuf.Timestamp
+	34, // 21: esmon.alert.v1.Attempt.duration:type_name -> google.protobuf.Duration
 	0,  // 22: esmon.alert.v1.ListNotificationsRequest.state:type_name -> esmon.alert.v1.NotificationState
 	13, // 23: esmon.alert.v1.ListNotificationsResponse.notifications:type_name -> esmon.alert.v1.Notification
-	13, // 24: esmon.alert.v1.RetryNotificationResponse.notification:type_name -> esmon.alert.v1.Notification
-	31, // 25: esmon.alert.v1.ListOnCallRequest.time:type_name -> google.protobuf.Timestamp
-	21, // 26: esmon.alert.v1.ListOnCallResponse.calendars:type_name -> esmon.alert.v1.OnCall
-	31, // 27: esmon.alert.v1.OnCall.until_time:type_name -> google.protobuf.Timestamp
-	22, // 28: esmon.alert.v1.OnCall.shifts:type_name -> esmon.alert.v1.Shift
-	23, // 29: esmon.alert.v1.OnCall.overrides:type_name -> esmon.alert.v1.Override
-	31, // 30: esmon.alert.v1.Shift.start_time:type_name -> google.protobuf.Timestamp
-	31, // 31: esmon.alert.v1.Shift.end_time:type_name -> google.protobuf.Timestamp
-	31, // 32: esmon.alert.v1.Override.start_time:type_name -> google.protobuf.Timestamp
-	31, // 33: esmon.alert.v1.Override.end_time:type_name -> google.protobuf.Timestamp
-	31, // 34: esmon.alert.v1.CreateOverrideRequest.start_time:type_name -> google.protobuf.Timestamp
-	31, // 35: esmon.alert.v1.CreateOverrideRequest.end_time:type_name -> google.protobuf.Timestamp
-	23, // 36: esmon.alert.v1.CreateOverrideResponse.override:type_name -> esmon.alert.v1.Override
-	2,  // 37: esmon.alert.v1.DeliveryService.ListReceivers:input_type -> esmon.alert.v1.ListReceiversRequest
-	4,  // 38: esmon.alert.v1.DeliveryService.TestReceiver:input_type -> esmon.alert.v1.TestReceiverRequest
-	6,  // 39: esmon.alert.v1.DeliveryService.GetRoutes:input_type -> esmon.alert.v1.GetRoutesRequest
-	9,  // 40: esmon.alert.v1.DeliveryService.TestRoute:input_type -> esmon.alert.v1.TestRouteRequest
-	15, // 41: esmon.alert.v1.DeliveryService.ListNotifications:input_type -> esmon.alert.v1.ListNotificationsRequest
-	17, // 42: esmon.alert.v1.DeliveryService.RetryNotification:input_type -> esmon.alert.v1.RetryNotificationRequest
-	19, // 43: esmon.alert.v1.DeliveryService.ListOnCall:input_type -> esmon.alert.v1.ListOnCallRequest
-	24, // 44: esmon.alert.v1.DeliveryService.CreateOverride:input_type -> esmon.alert.v1.CreateOverrideRequest
-	26, // 45: esmon.alert.v1.DeliveryService.DeleteOverride:input_type -> esmon.alert.v1.DeleteOverrideRequest
-	3,  // 46: esmon.alert.v1.DeliveryService.ListReceivers:output_type -> esmon.alert.v1.ListReceiversResponse
-	5,  // 47: esmon.alert.v1.DeliveryService.TestReceiver:output_type -> esmon.alert.v1.TestReceiverResponse
-	7,  // 48: esmon.alert.v1.DeliveryService.GetRoutes:output_type -> esmon.alert.v1.GetRoutesResponse
-	10, // 49: esmon.alert.v1.DeliveryService.TestRoute:output_type -> esmon.alert.v1.TestRouteResponse
-	16, // 50: esmon.alert.v1.DeliveryService.ListNotifications:output_type -> esmon.alert.v1.ListNotificationsResponse
-	18, // 51: esmon.alert.v1.DeliveryService.RetryNotification:output_type -> esmon.alert.v1.RetryNotificationResponse
-	20, // 52: esmon.alert.v1.DeliveryService.ListOnCall:output_type -> esmon.alert.v1.ListOnCallResponse
-	25, // 53: esmon.alert.v1.DeliveryService.CreateOverride:output_type -> esmon.alert.v1.CreateOverrideResponse
-	27, // 54: esmon.alert.v1.DeliveryService.DeleteOverride:output_type -> esmon.alert.v1.DeleteOverrideResponse
-	46, // [46:55] is the sub-list for method output_type
-	37, // [37:46] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	13, // 24: esmon.alert.v1.GetNotificationResponse.notification:type_name -> esmon.alert.v1.Notification
+	13, // 25: esmon.alert.v1.RetryNotificationResponse.notification:type_name -> esmon.alert.v1.Notification
+	33, // 26: esmon.alert.v1.ListOnCallRequest.time:type_name -> google.protobuf.Timestamp
+	23, // 27: esmon.alert.v1.ListOnCallResponse.calendars:type_name -> esmon.alert.v1.OnCall
+	33, // 28: esmon.alert.v1.OnCall.until_time:type_name -> google.protobuf.Timestamp
+	24, // 29: esmon.alert.v1.OnCall.shifts:type_name -> esmon.alert.v1.Shift
+	25, // 30: esmon.alert.v1.OnCall.overrides:type_name -> esmon.alert.v1.Override
+	33, // 31: esmon.alert.v1.Shift.start_time:type_name -> google.protobuf.Timestamp
+	33, // 32: esmon.alert.v1.Shift.end_time:type_name -> google.protobuf.Timestamp
+	33, // 33: esmon.alert.v1.Override.start_time:type_name -> google.protobuf.Timestamp
+	33, // 34: esmon.alert.v1.Override.end_time:type_name -> google.protobuf.Timestamp
+	33, // 35: esmon.alert.v1.CreateOverrideRequest.start_time:type_name -> google.protobuf.Timestamp
+	33, // 36: esmon.alert.v1.CreateOverrideRequest.end_time:type_name -> google.protobuf.Timestamp
+	25, // 37: esmon.alert.v1.CreateOverrideResponse.override:type_name -> esmon.alert.v1.Override
+	2,  // 38: esmon.alert.v1.DeliveryService.ListReceivers:input_type -> esmon.alert.v1.ListReceiversRequest
+	4,  // 39: esmon.alert.v1.DeliveryService.TestReceiver:input_type -> esmon.alert.v1.TestReceiverRequest
+	6,  // 40: esmon.alert.v1.DeliveryService.GetRoutes:input_type -> esmon.alert.v1.GetRoutesRequest
+	9,  // 41: esmon.alert.v1.DeliveryService.TestRoute:input_type -> esmon.alert.v1.TestRouteRequest
+	15, // 42: esmon.alert.v1.DeliveryService.ListNotifications:input_type -> esmon.alert.v1.ListNotificationsRequest
+	17, // 43: esmon.alert.v1.DeliveryService.GetNotification:input_type -> esmon.alert.v1.GetNotificationRequest
+	19, // 44: esmon.alert.v1.DeliveryService.RetryNotification:input_type -> esmon.alert.v1.RetryNotificationRequest
+	21, // 45: esmon.alert.v1.DeliveryService.ListOnCall:input_type -> esmon.alert.v1.ListOnCallRequest
+	26, // 46: esmon.alert.v1.DeliveryService.CreateOverride:input_type -> esmon.alert.v1.CreateOverrideRequest
+	28, // 47: esmon.alert.v1.DeliveryService.DeleteOverride:input_type -> esmon.alert.v1.DeleteOverrideRequest
+	3,  // 48: esmon.alert.v1.DeliveryService.ListReceivers:output_type -> esmon.alert.v1.ListReceiversResponse
+	5,  // 49: esmon.alert.v1.DeliveryService.TestReceiver:output_type -> esmon.alert.v1.TestReceiverResponse
+	7,  // 50: esmon.alert.v1.DeliveryService.GetRoutes:output_type -> esmon.alert.v1.GetRoutesResponse
+	10, // 51: esmon.alert.v1.DeliveryService.TestRoute:output_type -> esmon.alert.v1.TestRouteResponse
+	16, // 52: esmon.alert.v1.DeliveryService.ListNotifications:output_type -> esmon.alert.v1.ListNotificationsResponse
+	18, // 53: esmon.alert.v1.DeliveryService.GetNotification:output_type -> esmon.alert.v1.GetNotificationResponse
+	20, // 54: esmon.alert.v1.DeliveryService.RetryNotification:output_type -> esmon.alert.v1.RetryNotificationResponse
+	22, // 55: esmon.alert.v1.DeliveryService.ListOnCall:output_type -> esmon.alert.v1.ListOnCallResponse
+	27, // 56: esmon.alert.v1.DeliveryService.CreateOverride:output_type -> esmon.alert.v1.CreateOverrideResponse
+	29, // 57: esmon.alert.v1.DeliveryService.DeleteOverride:output_type -> esmon.alert.v1.DeleteOverrideResponse
+	48, // [48:58] is the sub-list for method output_type
+	38, // [38:48] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_esmon_alert_v1_delivery_proto_init() }
@@ -2125,7 +2228,7 @@ func file_esmon_alert_v1_delivery_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_esmon_alert_v1_delivery_proto_rawDesc), len(file_esmon_alert_v1_delivery_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   30,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

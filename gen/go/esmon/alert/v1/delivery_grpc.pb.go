@@ -24,6 +24,7 @@ const (
 	DeliveryService_GetRoutes_FullMethodName         = "/esmon.alert.v1.DeliveryService/GetRoutes"
 	DeliveryService_TestRoute_FullMethodName         = "/esmon.alert.v1.DeliveryService/TestRoute"
 	DeliveryService_ListNotifications_FullMethodName = "/esmon.alert.v1.DeliveryService/ListNotifications"
+	DeliveryService_GetNotification_FullMethodName   = "/esmon.alert.v1.DeliveryService/GetNotification"
 	DeliveryService_RetryNotification_FullMethodName = "/esmon.alert.v1.DeliveryService/RetryNotification"
 	DeliveryService_ListOnCall_FullMethodName        = "/esmon.alert.v1.DeliveryService/ListOnCall"
 	DeliveryService_CreateOverride_FullMethodName    = "/esmon.alert.v1.DeliveryService/CreateOverride"
@@ -47,6 +48,8 @@ type DeliveryServiceClient interface {
 	TestRoute(ctx context.Context, in *TestRouteRequest, opts ...grpc.CallOption) (*TestRouteResponse, error)
 	// ListNotifications lists notifications with their attempts, newest first.
 	ListNotifications(ctx context.Context, in *ListNotificationsRequest, opts ...grpc.CallOption) (*ListNotificationsResponse, error)
+	// GetNotification returns one notification.
+	GetNotification(ctx context.Context, in *GetNotificationRequest, opts ...grpc.CallOption) (*GetNotificationResponse, error)
 	// RetryNotification sends one that was given up again.
 	RetryNotification(ctx context.Context, in *RetryNotificationRequest, opts ...grpc.CallOption) (*RetryNotificationResponse, error)
 	// ListOnCall says who is on call, now and next, for each calendar.
@@ -115,6 +118,16 @@ func (c *deliveryServiceClient) ListNotifications(ctx context.Context, in *ListN
 	return out, nil
 }
 
+func (c *deliveryServiceClient) GetNotification(ctx context.Context, in *GetNotificationRequest, opts ...grpc.CallOption) (*GetNotificationResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetNotificationResponse)
+	err := c.cc.Invoke(ctx, DeliveryService_GetNotification_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *deliveryServiceClient) RetryNotification(ctx context.Context, in *RetryNotificationRequest, opts ...grpc.CallOption) (*RetryNotificationResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RetryNotificationResponse)
@@ -172,6 +185,8 @@ type DeliveryServiceServer interface {
 	TestRoute(context.Context, *TestRouteRequest) (*TestRouteResponse, error)
 	// ListNotifications lists notifications with their attempts, newest first.
 	ListNotifications(context.Context, *ListNotificationsRequest) (*ListNotificationsResponse, error)
+	// GetNotification returns one notification.
+	GetNotification(context.Context, *GetNotificationRequest) (*GetNotificationResponse, error)
 	// RetryNotification sends one that was given up again.
 	RetryNotification(context.Context, *RetryNotificationRequest) (*RetryNotificationResponse, error)
 	// ListOnCall says who is on call, now and next, for each calendar.
@@ -204,6 +219,9 @@ func (UnimplementedDeliveryServiceServer) TestRoute(context.Context, *TestRouteR
 }
 func (UnimplementedDeliveryServiceServer) ListNotifications(context.Context, *ListNotificationsRequest) (*ListNotificationsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListNotifications not implemented")
+}
+func (UnimplementedDeliveryServiceServer) GetNotification(context.Context, *GetNotificationRequest) (*GetNotificationResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetNotification not implemented")
 }
 func (UnimplementedDeliveryServiceServer) RetryNotification(context.Context, *RetryNotificationRequest) (*RetryNotificationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RetryNotification not implemented")
@@ -328,6 +346,24 @@ func _DeliveryService_ListNotifications_Handler(srv interface{}, ctx context.Con
 	return interceptor(ctx, in, info, handler)
 }
 
+func _DeliveryService_GetNotification_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetNotificationRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DeliveryServiceServer).GetNotification(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: DeliveryService_GetNotification_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DeliveryServiceServer).GetNotification(ctx, req.(*GetNotificationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _DeliveryService_RetryNotification_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RetryNotificationRequest)
 	if err := dec(in); err != nil {
@@ -426,6 +462,10 @@ var DeliveryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListNotifications",
 			Handler:    _DeliveryService_ListNotifications_Handler,
+		},
+		{
+			MethodName: "GetNotification",
+			Handler:    _DeliveryService_GetNotification_Handler,
 		},
 		{
 			MethodName: "RetryNotification",

@@ -373,7 +373,7 @@ func (x *TextFile) GetContent() string {
 	return ""
 }
 
-// CheckRulesRequest carries rule files.
+// CheckRulesRequest carries rule files. A file may also be a single group or rule.
 type CheckRulesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The files; 1 MiB together at most.
