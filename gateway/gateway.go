@@ -22,6 +22,8 @@ type Deps struct {
 	// Prometheus answers under /prometheus/api/v1; it sees paths without that
 	// prefix.
 	Prometheus http.Handler
+	// Version of the platform, told to clients.
+	Version string
 	// Session returns a context whose calls belong to the session with the id. Nil
 	// where it makes no difference which process answers a call; then browsers get
 	// no cookie.

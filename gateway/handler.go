@@ -12,7 +12,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/esolutions/esmon/gateway/alertmanager"
 	agentsv1 "github.com/esolutions/esmon/gen/go/esmon/agents/v1"
+	alertv1 "github.com/esolutions/esmon/gen/go/esmon/alert/v1"
 	enrolv1 "github.com/esolutions/esmon/gen/go/esmon/enrol/v1"
 	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
 	queryv1 "github.com/esolutions/esmon/gen/go/esmon/query/v1"
@@ -43,7 +45,8 @@ func (g *Gateway) routes(deps Deps) (http.Handler, error) {
 	handle("/api/openapi.json", "docs", onlyGet(docs.openAPI))
 	handle("/api/docs", "docs", onlyGet(docs.page))
 	handle("/api/docs/style.css", "docs", onlyGet(docs.style))
-	handle("/prometheus/api/v1/", "prometheus", http.StripPrefix("/prometheus/api/v1", deps.Prometheus))
+	handle("/prometheus/api/v1/", "prometheus", http.StripPrefix("/prometheus/api/v1", alertmanager.Prometheus(deps.Platform, deps.Prometheus)))
+	handle("/alertmanager/", "alertmanager", http.StripPrefix("/alertmanager", alertmanager.New(deps.Platform, deps.Version)))
 	handle("/prometheus/", "prometheus", http.HandlerFunc(noPrometheus))
 	handle("/metrics", "metrics", onlyGet(promhttp.HandlerFor(deps.Metrics, promhttp.HandlerOpts{DisableCompression: true, MaxRequestsInFlight: 4}).ServeHTTP))
 	handle("/healthz", "health", onlyGet(healthz))
@@ -75,6 +78,18 @@ func contracts(platform grpc.ClientConnInterface) []contract {
 		}},
 		{enrolv1.File_esmon_enrol_v1_enrol_proto, func(m *runtime.ServeMux) error {
 			return enrolv1.RegisterTokenServiceHandlerClient(ctx, m, enrolv1.NewTokenServiceClient(platform))
+		}},
+		{alertv1.File_esmon_alert_v1_alert_proto, func(m *runtime.ServeMux) error {
+			return alertv1.RegisterAlertServiceHandlerClient(ctx, m, alertv1.NewAlertServiceClient(platform))
+		}},
+		{alertv1.File_esmon_alert_v1_rule_proto, func(m *runtime.ServeMux) error {
+			return alertv1.RegisterRuleServiceHandlerClient(ctx, m, alertv1.NewRuleServiceClient(platform))
+		}},
+		{alertv1.File_esmon_alert_v1_silence_proto, func(m *runtime.ServeMux) error {
+			return alertv1.RegisterSilenceServiceHandlerClient(ctx, m, alertv1.NewSilenceServiceClient(platform))
+		}},
+		{alertv1.File_esmon_alert_v1_delivery_proto, func(m *runtime.ServeMux) error {
+			return alertv1.RegisterDeliveryServiceHandlerClient(ctx, m, alertv1.NewDeliveryServiceClient(platform))
 		}},
 		{ingestv1.File_esmon_ingest_v1_ingest_proto, func(m *runtime.ServeMux) error {
 			return ingestv1.RegisterIngestServiceHandlerClient(ctx, m, ingestv1.NewIngestServiceClient(platform))
