@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/esolutions/esmon/gateway"
+	"github.com/esolutions/esmon/services/lease"
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -31,6 +32,8 @@ type App struct {
 	endpoints Endpoints
 
 	ready []readiness // what may be in the way of the work
+	// leaseMetrics are those of all leases; nil before the first.
+	leaseMetrics *lease.Metrics
 	// warnings returns what makes the work less safe than it could be; may be nil.
 	warnings func() []string
 	parts    []part         // in the order in which they start

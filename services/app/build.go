@@ -39,6 +39,7 @@ type platform struct {
 	live      *live.Hub
 	collector *collector.Collector
 	relay     *relay.Relay
+	alerts    *alerts
 	status    *statusService
 
 	prometheus http.Handler // answers the Prometheus HTTP API
@@ -55,8 +56,8 @@ func (a *App) build(ctx context.Context) error {
 	a.reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), buildInfo(a.cfg.Version))
 	var p platform
 	for _, make := range []func(context.Context, *platform) error{
-		a.buildKept, a.buildOthers, a.buildRegistry, a.buildStorage, a.buildCollector, a.buildRelay,
-		a.buildStatus, a.buildInternal, a.buildControlSocket, a.buildSelfMonitor, a.buildHTTP, a.buildAgentsPort,
+		a.buildKept, a.buildOthers, a.buildRegistry, a.buildAlertFiles, a.buildWatermark, a.buildStorage, a.buildCollector, a.buildRelay,
+		a.buildDispatch, a.buildAlerting, a.buildAlertService, a.buildStatus, a.buildInternal, a.buildControlSocket, a.buildSelfMonitor, a.buildHTTP, a.buildAgentsPort,
 	} {
 		if err := make(ctx, &p); err != nil {
 			return err
@@ -67,7 +68,7 @@ func (a *App) build(ctx context.Context) error {
 
 // buildKept opens what outlives the process: database, ingest log, keys.
 func (a *App) buildKept(ctx context.Context, p *platform) (err error) {
-	if a.cfg.runsAny(cluster.Control, cluster.Collector, cluster.Storage) {
+	if a.cfg.runsAny(withDatabase...) {
 		if p.db, err = a.openDatabase(ctx); err != nil {
 			return err
 		}
@@ -75,7 +76,7 @@ func (a *App) buildKept(ctx context.Context, p *platform) (err error) {
 	if p.id, err = a.openIdentity(ctx); err != nil {
 		return err
 	}
-	if a.cfg.runsAny(cluster.Collector, cluster.Storage) {
+	if a.cfg.runsAny(cluster.Collector, cluster.Storage, cluster.Alerting) {
 		p.ingest, err = a.openLog(ctx, p.db)
 	}
 	return err
@@ -84,7 +85,7 @@ func (a *App) buildKept(ctx context.Context, p *platform) (err error) {
 // buildRegistry makes the registry of agents, which collectors read and control
 // nodes change.
 func (a *App) buildRegistry(ctx context.Context, p *platform) (err error) {
-	if !a.cfg.runsAny(cluster.Control, cluster.Collector) {
+	if !a.cfg.runsAny(cluster.Control, cluster.Collector, cluster.Alerting) {
 		return nil
 	}
 	deps := control.Deps{Store: p.db.control, Shared: p.db.shared, Leases: p.db.leases}
@@ -104,16 +105,23 @@ func (a *App) buildRegistry(ctx context.Context, p *platform) (err error) {
 	return err
 }
 
-// buildStorage makes what stores and answers.
+// buildStorage makes what stores and answers. A process that evaluates rules reads the
+// same data the same way; it only never stores.
 func (a *App) buildStorage(ctx context.Context, p *platform) (err error) {
-	if !a.cfg.runs(cluster.Storage) {
+	if !a.cfg.runsAny(cluster.Storage, cluster.Alerting) {
 		return nil
 	}
 	if p.tsdb, err = tsdb.Open(ctx, a.cfg.TSDB, p.db.chunks, a.log, a.reg); err != nil {
 		return err
 	}
 	deps := storage.Deps{Log: p.ingest, DB: p.tsdb}
-	if p.db.shared {
+	if p.alerts != nil && p.alerts.watermark != nil {
+		deps.Watcher = p.alerts.watermark
+	}
+	switch {
+	case !a.cfg.runs(cluster.Storage):
+		deps.Leases = func(string) storage.Lease { return never{} }
+	case p.db.shared:
 		if deps.Leases, err = a.leases(p.db.leases, p.id.name); err != nil {
 			return err
 		}
@@ -122,7 +130,10 @@ func (a *App) buildStorage(ctx context.Context, p *platform) (err error) {
 		return err
 	}
 	a.add("storage", p.storage.Run)
-	a.ready = append(a.ready, readiness{name: "storage", target: cluster.Storage, check: cached(p.storage.Ready)})
+	a.ready = append(a.ready, readiness{name: "storage", check: cached(p.storage.Ready)})
+	if !a.cfg.runs(cluster.Storage) {
+		return nil
+	}
 	if p.queries, err = query.New(a.queryConfig(), query.TSDB(p.tsdb), a.log, a.reg); err != nil {
 		return err
 	}
@@ -135,17 +146,31 @@ func (a *App) buildStorage(ctx context.Context, p *platform) (err error) {
 	return nil
 }
 
+// never is the lease of a process that only reads.
+type never struct{}
+
+// Run implements storage.Lease.
+func (never) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return nil
+}
+
+// Held implements storage.Lease.
+func (never) Held() bool { return false }
+
 // leases returns what gives out leases to this run of the node.
 func (a *App) leases(store lease.Store, node string) (func(string) storage.Lease, error) {
-	metrics, err := lease.NewMetrics(a.reg)
-	if err != nil {
-		return nil, err
+	if a.leaseMetrics == nil {
+		var err error
+		if a.leaseMetrics, err = lease.NewMetrics(a.reg); err != nil {
+			return nil, err
+		}
 	}
 	var run [4]byte
 	_, _ = rand.Read(run[:]) // it never fails
 	holder := node + "/" + hex.EncodeToString(run[:])
 	return func(name string) storage.Lease {
-		return lease.NewKeeper(store, holder, name, leaseLife, a.log, metrics)
+		return lease.NewKeeper(store, holder, name, leaseLife, a.log, a.leaseMetrics)
 	}, nil
 }
 

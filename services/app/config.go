@@ -8,12 +8,15 @@ import (
 	"time"
 
 	"github.com/esolutions/esmon/gateway"
+	"github.com/esolutions/esmon/services/alertconfig"
+	"github.com/esolutions/esmon/services/alerting"
 	"github.com/esolutions/esmon/services/bus/amqp"
 	bussqlite "github.com/esolutions/esmon/services/bus/sqlite"
 	"github.com/esolutions/esmon/services/cluster"
 	"github.com/esolutions/esmon/services/collector"
 	"github.com/esolutions/esmon/services/control"
 	"github.com/esolutions/esmon/services/db/postgres"
+	"github.com/esolutions/esmon/services/dispatch"
 	"github.com/esolutions/esmon/services/live"
 	"github.com/esolutions/esmon/services/mtls"
 	"github.com/esolutions/esmon/services/pki"
@@ -29,8 +32,8 @@ type Config struct {
 	// authority's keys, the control socket. One server at a time uses it.
 	DataDir string
 	// Parts of the platform that this process runs: all for every part, or some of
-	// control, collector, storage and gateway, which needs PostgreSQL and RabbitMQ; or
-	// relay, which forwards the agents of a site and needs neither.
+	// control, collector, storage, alerting, dispatch and gateway, which needs
+	// PostgreSQL and RabbitMQ; or relay, which forwards the agents of a site and needs neither.
 	Targets []string
 	// How long stopping may take before the process ends anyway. Nothing that was
 	// acknowledged is lost then; the next start takes longer.
@@ -67,6 +70,10 @@ type Config struct {
 	Freshness route.FreshnessConfig
 	// The registry of agents and their enrolment.
 	Control control.Config
+	// Rules and what people are told.
+	Alerting AlertingConfig
+	// How notifications are delivered.
+	Dispatch dispatch.Config
 	// The platform's metrics about itself.
 	SelfMonitoring SelfMonitoringConfig
 	// Version of the program.
@@ -153,6 +160,7 @@ func DefaultConfig() Config {
 		Query: query.DefaultConfig(), Live: live.DefaultConfig(),
 		PKI: pki.DefaultConfig(), Control: control.DefaultConfig(),
 		Route: route.DefaultConfig(), Freshness: route.DefaultFreshnessConfig(),
+		Alerting: AlertingConfig{Config: alerting.DefaultConfig(), Files: alertconfig.DefaultConfig()}, Dispatch: dispatch.DefaultConfig(),
 		SelfMonitoring: SelfMonitoringConfig{Interval: 10 * time.Second},
 	}
 }

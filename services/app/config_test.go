@@ -14,7 +14,7 @@ func TestMistakesInSettings(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ setting, text, want string }{
 		{"data_dir", "", "is empty; name a directory"},
-		{"targets", "collector,dispatcher", `there is no "dispatcher"; write all, or some of control, collector, storage, gateway, relay`},
+		{"targets", "collector,dispatcher", `there is no "dispatcher"; write all, or some of control, collector, storage, alerting, dispatch, gateway, relay`},
 		{"targets", "all,storage", "all stands alone"},
 		{"targets", "collector,relay", "relay stands alone; it is for hosts that reach collectors only"},
 		{"bus.kind", "kafka", `"kafka" is no choice; write sqlite or amqp`},

@@ -6,12 +6,14 @@ import (
 	"math"
 	"time"
 
+	"github.com/esolutions/esmon/services/alert"
 	"github.com/esolutions/esmon/services/bus"
 	"github.com/esolutions/esmon/services/bus/amqp"
 	bussqlite "github.com/esolutions/esmon/services/bus/sqlite"
 	"github.com/esolutions/esmon/services/cluster"
 	"github.com/esolutions/esmon/services/control"
 	"github.com/esolutions/esmon/services/db/postgres"
+	"github.com/esolutions/esmon/services/db/queuetable"
 	dbsqlite "github.com/esolutions/esmon/services/db/sqlite"
 	"github.com/esolutions/esmon/services/lease"
 	"github.com/esolutions/esmon/services/tsdb"
@@ -23,6 +25,8 @@ type database struct {
 	chunks     tsdb.Store
 	leases     lease.Store
 	nodeTokens cluster.TokenStore
+	alerts     alert.Store
+	queue      func(name string, cfg queuetable.Config) *queuetable.Queue
 	shared     bool // other processes use it, too
 }
 
@@ -33,21 +37,21 @@ func (a *App) openDatabase(ctx context.Context) (*database, error) {
 			return nil, err
 		}
 		a.onClose(db.Close)
-		return &database{db.Control(), db.Chunks(), db.Leases(), db.NodeTokens(), true}, nil
+		return &database{db.Control(), db.Chunks(), db.Leases(), db.NodeTokens(), db.Alerts(), db.Queue, true}, nil
 	}
 	db, err := dbsqlite.Open(ctx, a.path(monitorName), a.log)
 	if err != nil {
 		return nil, err
 	}
 	a.onClose(db.Close)
-	return &database{db.Control(), db.Chunks(), db.Leases(), db.NodeTokens(), false}, nil
+	return &database{db.Control(), db.Chunks(), db.Leases(), db.NodeTokens(), db.Alerts(), db.Queue, false}, nil
 }
 
 // openLog opens the ingest log. What it holds back for storage depends on how far
 // the database says that storage is: that may be another process.
 func (a *App) openLog(ctx context.Context, db *database) (bus.Log, error) {
 	if a.cfg.Bus.Kind == BusAMQP {
-		l, err := amqp.Open(ctx, a.cfg.Bus.Config, amqp.Deps{Stored: storedIn(db.chunks), PublishOnly: !a.cfg.runs(cluster.Storage)}, a.log, a.reg)
+		l, err := amqp.Open(ctx, a.cfg.Bus.Config, amqp.Deps{Stored: storedIn(db.chunks), PublishOnly: !a.cfg.runsAny(cluster.Storage, cluster.Alerting)}, a.log, a.reg)
 		if err != nil {
 			return nil, err
 		}

@@ -61,6 +61,9 @@ func (p *platform) registerLocal(g *grpc.Server) {
 	if p.collector != nil {
 		ingestv1.RegisterIngestServiceServer(g, p.collector)
 	}
+	if p.alerts != nil && p.alerts.service != nil {
+		p.alerts.service.Register(g)
+	}
 	if p.queries != nil {
 		queryv1.RegisterQueryServiceServer(g, p.queries)
 		livev1.RegisterLiveServiceServer(g, p.live)

@@ -2,23 +2,32 @@ package app
 
 import (
 	"context"
+	"slices"
 
 	"google.golang.org/grpc"
 
 	agentsv1 "github.com/esolutions/esmon/gen/go/esmon/agents/v1"
+	alertv1 "github.com/esolutions/esmon/gen/go/esmon/alert/v1"
 	enrolv1 "github.com/esolutions/esmon/gen/go/esmon/enrol/v1"
 	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
 	livev1 "github.com/esolutions/esmon/gen/go/esmon/live/v1"
 	queryv1 "github.com/esolutions/esmon/gen/go/esmon/query/v1"
 	"github.com/esolutions/esmon/services/cluster"
+	"github.com/esolutions/esmon/services/fault"
 	"github.com/esolutions/esmon/services/route"
 )
 
 // platformServices are what people and programs may call, wherever it is.
-var platformServices = []string{
+var platformServices = slices.Concat(alertServices, []string{
 	agentsv1.AgentsService_ServiceDesc.ServiceName, enrolv1.TokenService_ServiceDesc.ServiceName,
 	ingestv1.IngestService_ServiceDesc.ServiceName,
 	queryv1.QueryService_ServiceDesc.ServiceName, livev1.LiveService_ServiceDesc.ServiceName,
+})
+
+// alertServices are those of nodes with target alerting.
+var alertServices = []string{
+	alertv1.AlertService_ServiceDesc.ServiceName, alertv1.RuleService_ServiceDesc.ServiceName,
+	alertv1.SilenceService_ServiceDesc.ServiceName, alertv1.DeliveryService_ServiceDesc.ServiceName,
 }
 
 // others is the way to the other processes of the platform. What this process
@@ -26,6 +35,7 @@ var platformServices = []string{
 // to be right.
 type others struct {
 	control, collector *grpc.ClientConn
+	alerting           grpc.ClientConnInterface
 	storage            *route.Storage // nil where nobody asks for data
 	all                *route.Conn    // what people and programs may call
 }
@@ -47,6 +57,9 @@ func (a *App) buildOthers(ctx context.Context, p *platform) error {
 	if o.collector, err = a.dial(p, cluster.Collector, a.cfg.Cluster.Collector); err != nil {
 		return err
 	}
+	if o.alerting, err = a.dialAlerting(p); err != nil {
+		return err
+	}
 	p.others = &o
 	if !a.cfg.runsAny(cluster.Control, cluster.Gateway) {
 		return nil
@@ -65,6 +78,7 @@ func (a *App) buildOthers(ctx context.Context, p *platform) error {
 			agentsv1.AgentsService_ServiceDesc.ServiceName, enrolv1.TokenService_ServiceDesc.ServiceName,
 		}},
 		route.Part{Name: "collector", Conn: o.collector, Services: []string{ingestv1.IngestService_ServiceDesc.ServiceName}},
+		route.Part{Name: "alerting", Conn: o.alerting, Services: alertServices},
 		route.Part{Name: "storage", Conn: o.storage, Services: []string{
 			queryv1.QueryService_ServiceDesc.ServiceName, livev1.LiveService_ServiceDesc.ServiceName,
 		}},
@@ -79,6 +93,30 @@ func (a *App) addresses(target string, configured []string) []string {
 		return []string{a.endpoints.Internal}
 	}
 	return configured
+}
+
+// dialAlerting returns a connection to the nodes that evaluate rules. A platform may
+// have none.
+func (a *App) dialAlerting(p *platform) (grpc.ClientConnInterface, error) {
+	if len(a.addresses(cluster.Alerting, a.cfg.Cluster.Alerting)) == 0 {
+		return noAlerting{}, nil
+	}
+	return a.dial(p, cluster.Alerting, a.cfg.Cluster.Alerting)
+}
+
+// noAlerting answers where no node evaluates rules.
+type noAlerting struct{}
+
+var errNoAlerting = fault.GRPC(fault.New(fault.Unavailable, "alerting_missing", "no process with target alerting is configured here: run one, and list its internal address in cluster.alerting"))
+
+// Invoke implements grpc.ClientConnInterface.
+func (noAlerting) Invoke(context.Context, string, any, any, ...grpc.CallOption) error {
+	return errNoAlerting
+}
+
+// NewStream implements grpc.ClientConnInterface.
+func (noAlerting) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+	return nil, errNoAlerting
 }
 
 // dial returns a connection to all nodes with the target.

@@ -32,7 +32,7 @@ func (a *App) buildInternal(_ context.Context, p *platform) error {
 	}
 	deps := cluster.ServerDeps{Node: p.id.node, Rules: a.rules(), HTTPCallers: []string{cluster.Gateway}}
 	var fresh *route.Freshness
-	if p.storage != nil {
+	if p.queries != nil {
 		var err error
 		fresh, err = route.NewFreshness(a.cfg.Freshness, route.FreshnessDeps{Positions: p.storage.Positions, Ready: cached(p.storage.Ready)}, a.reg)
 		if err != nil {
@@ -80,6 +80,9 @@ func (p *platform) register(g *grpc.Server, fresh *route.Freshness) {
 	}
 	if p.collector != nil {
 		ingestv1.RegisterIngestServiceServer(g, &relay.Central{Collector: p.collector, Node: cluster.NodeFromContext})
+	}
+	if p.alerts != nil && p.alerts.service != nil {
+		p.alerts.service.Register(g)
 	}
 	if p.queries != nil {
 		queryv1.RegisterQueryServiceServer(fresh.Registrar(g), p.queries)
@@ -161,7 +164,7 @@ func (a *App) gatewayDeps(p *platform) (gateway.Deps, error) {
 	if !built {
 		a.log.Warn("this binary was built without the dashboard: `make build` builds it in")
 	}
-	deps := gateway.Deps{Platform: socket, Prometheus: p.prometheus, Metrics: a.reg, Dashboard: page}
+	deps := gateway.Deps{Platform: socket, Prometheus: p.prometheus, Metrics: a.reg, Dashboard: page, Version: a.cfg.Version}
 	if p.others == nil {
 		return deps, nil
 	}

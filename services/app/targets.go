@@ -10,7 +10,13 @@ import (
 )
 
 // What a process can run. All of them but a relay make a whole platform.
-var targets = []string{cluster.Control, cluster.Collector, cluster.Storage, cluster.Gateway, cluster.Relay}
+var targets = []string{cluster.Control, cluster.Collector, cluster.Storage, cluster.Alerting, cluster.Dispatch, cluster.Gateway, cluster.Relay}
+
+// Those that use the database, and those that use the ingest log or another queue.
+var (
+	withDatabase = []string{cluster.Control, cluster.Collector, cluster.Storage, cluster.Alerting, cluster.Dispatch}
+	withBus      = []string{cluster.Collector, cluster.Storage, cluster.Alerting, cluster.Dispatch}
+)
 
 // runs tells whether the process runs the target.
 func (c *Config) runs(target string) bool {
@@ -53,11 +59,11 @@ func (c *Config) validateTargets() error {
 // validateEngines refuses what only one process can use where several share it.
 func (c *Config) validateEngines() error {
 	var errs []error
-	if c.runsAny(cluster.Control, cluster.Collector, cluster.Storage) && c.DB.Kind != DBPostgres {
+	if c.runsAny(withDatabase...) && c.DB.Kind != DBPostgres {
 		errs = append(errs, fmt.Errorf("targets: %s shares its database with other processes, which needs PostgreSQL; set db.kind to postgres and db.dsn", strings.Join(c.Targets, ",")))
 	}
-	if c.runsAny(cluster.Collector, cluster.Storage) && c.Bus.Kind != BusAMQP {
-		errs = append(errs, fmt.Errorf("targets: %s shares the ingest log with other processes, which needs RabbitMQ; set bus.kind to amqp and bus.url", strings.Join(c.Targets, ",")))
+	if c.runsAny(withBus...) && c.Bus.Kind != BusAMQP {
+		errs = append(errs, fmt.Errorf("targets: %s shares the ingest log or the queue of notifications with other processes, which needs RabbitMQ; set bus.kind to amqp and bus.url", strings.Join(c.Targets, ",")))
 	}
 	return errors.Join(append(errs, c.validateAddresses())...)
 }

@@ -107,7 +107,7 @@ func command(p *Program) *cobra.Command {
 		return usage("%w; `%s --help` lists the flags", err, cmd.CommandPath())
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(serveCommand(p), tokenCommand(p), nodeCommand(p), healthCommand(p), queryCommand(p), agentsCommand(p), statusCommand(p), doctorCommand(p), benchCommand(p), copyCommand(p), versionCommand(p))
+	root.AddCommand(serveCommand(p), tokenCommand(p), nodeCommand(p), healthCommand(p), queryCommand(p), agentsCommand(p), alertsCommand(p), rulesCommand(p), silencesCommand(p), receiversCommand(p), notificationsCommand(p), statusCommand(p), doctorCommand(p), benchCommand(p), copyCommand(p), versionCommand(p))
 	return root
 }
 

@@ -31,7 +31,7 @@ func nodeTokenCreate(p *Program) *cobra.Command {
 	}
 	c := connectionFlags(cmd, p)
 	cmd.Flags().StringVar(&req.Name, "name", "", "the node's name, such as that of its host")
-	cmd.Flags().StringSliceVar(&req.Targets, "target", nil, "what the node may run: collector, storage, gateway, control, relay")
+	cmd.Flags().StringSliceVar(&req.Targets, "target", nil, "what the node may run: collector, storage, alerting, dispatch, gateway, control, relay")
 	ttl := durationFlag(cmd, "ttl", time.Hour, "how long it is valid: 30m, 24h, 7d")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		switch {

@@ -36,6 +36,9 @@ type Config struct {
 	// Collector lists the internal addresses of the nodes with target collector, as
 	// cluster.control does.
 	Collector []string `yaml:"collector"`
+	// Alerting lists the internal addresses of the nodes with target alerting, as
+	// cluster.control does.
+	Alerting []string `yaml:"alerting"`
 	// JoinToken is what `esmon node token create` printed. It is used once, while this
 	// node has no certificate, and may be removed then.
 	JoinToken settings.Secret `yaml:"join_token"`
@@ -79,7 +82,7 @@ func (c *Config) Validate() error {
 	for _, to := range []struct {
 		key  string
 		list []string
-	}{{"control", c.Control}, {"storage", c.Storage}, {"collector", c.Collector}} {
+	}{{"control", c.Control}, {"storage", c.Storage}, {"collector", c.Collector}, {"alerting", c.Alerting}} {
 		if err := checkAddresses(to.list); err != nil {
 			bad("%s: %w", to.key, err)
 		}

@@ -1,6 +1,6 @@
 // Package cluster connects the platform's own processes. A process is a node: it
-// has a name and runs some of the targets collector, storage, control, gateway and
-// relay.
+// has a name and runs some of the targets collector, storage, alerting, dispatch,
+// control, gateway and relay.
 //
 //   - [Node] is who this process is. [Open] finds its certificate in the data
 //     directory, joins with a token or, where the authority's key is, issues one
@@ -21,6 +21,8 @@ import "github.com/esolutions/esmon/services/mtls"
 const (
 	Collector = "collector"
 	Storage   = "storage"
+	Alerting  = "alerting"
+	Dispatch  = "dispatch"
 	Control   = "control"
 	Gateway   = "gateway"
 	Relay     = "relay"
@@ -28,7 +30,7 @@ const (
 )
 
 // targets are those that there are.
-var targets = []string{All, Collector, Control, Gateway, Relay, Storage}
+var targets = []string{Alerting, All, Collector, Control, Dispatch, Gateway, Relay, Storage}
 
 // Identity says which node something is about: its name, and the targets that its
 // certificate lists.

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	agentsv1 "github.com/esolutions/esmon/gen/go/esmon/agents/v1"
+	alertv1 "github.com/esolutions/esmon/gen/go/esmon/alert/v1"
 	clusterv1 "github.com/esolutions/esmon/gen/go/esmon/cluster/v1"
 	enrolv1 "github.com/esolutions/esmon/gen/go/esmon/enrol/v1"
 	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
@@ -38,11 +39,15 @@ func Rules() []Rule {
 		service(queryv1.QueryService_ServiceDesc.ServiceName, Gateway, Control),
 		service(livev1.LiveService_ServiceDesc.ServiceName, Gateway),
 		service(statusv1.StatusService_ServiceDesc.ServiceName, Gateway, Control),
+		service(alertv1.AlertService_ServiceDesc.ServiceName, Gateway),
+		service(alertv1.RuleService_ServiceDesc.ServiceName, Gateway),
+		service(alertv1.SilenceService_ServiceDesc.ServiceName, Gateway),
+		service(alertv1.DeliveryService_ServiceDesc.ServiceName, Gateway),
 		service(agentsv1.AgentsService_ServiceDesc.ServiceName, Gateway),
 		service(enrolv1.TokenService_ServiceDesc.ServiceName, Gateway),
 		service(enrolv1.EnrolmentService_ServiceDesc.ServiceName, Collector, Relay),
-		{Prefix: ingestv1.IngestService_Push_FullMethodName, Callers: []string{Gateway, Storage, Control, Relay}}, // the last three send metrics of their own
-		{Prefix: ingestv1.IngestService_Stream_FullMethodName, Callers: []string{Relay}},                          // agents' streams
+		{Prefix: ingestv1.IngestService_Push_FullMethodName, Callers: []string{Gateway, Storage, Alerting, Dispatch, Control, Relay}}, // all but the first send metrics of their own
+		{Prefix: ingestv1.IngestService_Stream_FullMethodName, Callers: []string{Relay}},                                              // agents' streams
 	}
 }
 
