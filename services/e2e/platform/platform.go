@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/esolutions/esmon/services/bus/amqp/amqptest"
@@ -21,6 +22,9 @@ type Options struct {
 	Standby    bool     // a standby of PostgreSQL beside the primary
 	Collectors int      // 1 if 0
 	Storage    int      // storage nodes; 1 if 0
+	Alerting   int      // nodes that evaluate rules; none if 0
+	Dispatch   int      // nodes that deliver; none if 0
+	Files      string   // configuration directory of alerting
 	Relays     int      // each in the way of the agents of a site
 	Env        []string // for all processes, NAME=value
 
@@ -41,6 +45,7 @@ type Platform struct {
 
 	Control, Gateway    *Process
 	Collectors, Storage []*Process
+	Alerting, Dispatch  []*Process
 	Relays              []*Process
 
 	o         Options
@@ -100,6 +105,12 @@ func (p *Platform) prepare() error {
 	for i := range p.o.Collectors {
 		p.Collectors = append(p.Collectors, one(fmt.Sprintf("collector-%d", i+1), "collector"))
 	}
+	for i := range p.o.Alerting {
+		p.Alerting = append(p.Alerting, one(fmt.Sprintf("alerting-%d", i+1), "alerting"))
+	}
+	for i := range p.o.Dispatch {
+		p.Dispatch = append(p.Dispatch, one(fmt.Sprintf("dispatch-%d", i+1), "dispatch"))
+	}
 	p.Gateway = one("gateway", "gateway")
 	for i := range p.o.Relays {
 		p.Relays = append(p.Relays, one(fmt.Sprintf("relay-%d", i+1), "relay"))
@@ -125,6 +136,8 @@ func (p *Platform) prepare() error {
 		x.env = append(x.env,
 			"ESMON_CLUSTER_CONTROL="+strings.Join(p.addresses["control"], ","),
 			"ESMON_CLUSTER_STORAGE="+strings.Join(p.addresses["storage"], ","),
+			"ESMON_CLUSTER_ALERTING="+strings.Join(p.addresses["alerting"], ","),
+			"ESMON_ALERTING_FILES_DIR="+p.o.Files,
 			"ESMON_CLUSTER_COLLECTOR="+strings.Join(p.addresses["collector"], ","))
 	}
 	return nil
@@ -206,8 +219,8 @@ func (p *Platform) startProcesses(ctx context.Context) error {
 	if err := p.Control.Start(ctx); err != nil {
 		return err
 	}
-	others := append(append([]*Process{}, p.Storage...), p.Collectors...)
-	if err := all(append(append(others, p.Relays...), p.Gateway), func(x *Process) error { return p.join(ctx, x) }); err != nil {
+	others := slices.Concat(p.Storage, p.Collectors, p.Alerting, p.Dispatch, p.Relays, []*Process{p.Gateway})
+	if err := all(others, func(x *Process) error { return p.join(ctx, x) }); err != nil {
 		return err
 	}
 	// Agents come through a proxy, too.
@@ -232,10 +245,7 @@ func (p *Platform) join(ctx context.Context, x *Process) error {
 
 // Processes returns all processes in the order in which they start.
 func (p *Platform) Processes() []*Process {
-	list := []*Process{p.Control}
-	list = append(list, p.Storage...)
-	list = append(list, p.Collectors...)
-	return append(append(list, p.Gateway), p.Relays...)
+	return slices.Concat([]*Process{p.Control}, p.Storage, p.Collectors, p.Alerting, p.Dispatch, []*Process{p.Gateway}, p.Relays)
 }
 
 // AgentsAddress returns where agents connect, all collectors separated by commas.

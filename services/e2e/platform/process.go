@@ -48,7 +48,11 @@ func (p *Process) Start(ctx context.Context) error {
 	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	args := append([]string{"serve", "--target", p.Target, "--data-dir", p.Dir, "--http", p.HTTP, "--internal", p.Internal, "--grpc", p.GRPC}, p.args...)
+	args := []string{"serve", "--target", p.Target, "--data-dir", p.Dir, "--http", p.HTTP, "--grpc", p.GRPC}
+	if p.Internal != "" {
+		args = append(args, "--internal", p.Internal)
+	}
+	args = append(args, p.args...)
 	cmd := exec.Command(p.bin, args...) //nolint:gosec // the built program
 	cmd.Env = append(os.Environ(), p.env...)
 	cmd.Stdout, cmd.Stderr = p.log, p.log

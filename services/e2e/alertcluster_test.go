@@ -1,0 +1,88 @@
+package e2e
+
+import (
+	"context"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/esolutions/esmon/services/e2e/platform"
+	"github.com/esolutions/esmon/services/e2e/sink"
+)
+
+// TestKillsInAClusterLoseAndDoubleNoNotification kills what evaluates, what delivers,
+// the broker and the database of a clustered platform while hosts fail and recover.
+// ESMON_ALERT_CHANGES makes it longer.
+func TestKillsInAClusterLoseAndDoubleNoNotification(t *testing.T) {
+	changes := setting(t, "ESMON_ALERT_CHANGES", 60)
+	seed := uint64(setting(t, "ESMON_CHAOS_SEED", int(time.Now().UnixNano()&0xffffff)))
+	t.Logf("%d changes, ESMON_CHAOS_SEED=%d", changes, seed)
+	random := rand.New(rand.NewPCG(seed, 0))
+	hook, err := sink.NewWebhook()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hook.Close()
+	p := startPlatform(t, platform.Options{Alerting: 2, Dispatch: 2, Files: writeAlerting(t, eachChange(hook.URL()))})
+	hosts := &script{random: rand.New(rand.NewPCG(seed, 1)), hosts: make([]scripted, 20)}
+	stop := runScript(t, hosts, p.AgentsAddress(), p)
+
+	faults := alertFaults(p)
+	var outages []window
+	for round := 0; len(hook.Messages()) < changes || round < len(faults); round++ {
+		time.Sleep(time.Second + time.Duration(random.Int64N(int64(5*time.Second))))
+		f := faults[round%len(faults)]
+		w := window{from: time.Now()}
+		if err := f.do(t.Context()); err != nil {
+			t.Fatalf("%s: %v", f.name, err)
+		}
+		if err := p.AwaitReady(t.Context()); err != nil {
+			t.Fatalf("after %s: %v", f.name, err)
+		}
+		// Another takes over when the lease has run out, and then knows what is so now.
+		w.to = time.Now().Add(15 * time.Second)
+		outages = append(outages, w)
+		t.Logf("%s: %s, %d messages so far", f.name, time.Since(w.from).Round(100*time.Millisecond), len(hook.Messages()))
+	}
+	hosts.calmDown()
+	awaitCalm(t, p.URL(), hook)
+	stop()
+	l := newLedger(hook.Messages())
+	episodes := episodesOf(t, p.URL())
+	l.check(t, episodes, outages)
+	t.Logf("%d faults, %d messages, %d of them a second time under their own key, %d episodes", len(outages), len(hook.Messages()), l.again, len(episodes))
+	if len(l.changes) < 15 {
+		t.Errorf("only %d hosts were told about: too little was tested", len(l.changes))
+	}
+}
+
+// alertFault breaks something and mends it.
+type alertFault struct {
+	name string
+	do   func(ctx context.Context) error
+}
+
+func alertFaults(p *platform.Platform) (list []alertFault) {
+	for _, x := range append(append([]*platform.Process{}, p.Alerting...), p.Dispatch...) {
+		list = append(list, alertFault{"kill " + x.Name, func(ctx context.Context) error {
+			if err := x.Kill(); err != nil {
+				return err
+			}
+			return x.Start(ctx)
+		}})
+	}
+	return append(list,
+		alertFault{"kill the broker", func(ctx context.Context) error {
+			if err := p.MQ.Nodes[0].Kill(); err != nil {
+				return err
+			}
+			return p.MQ.Nodes[0].Start(ctx)
+		}},
+		alertFault{"kill the database", func(ctx context.Context) error {
+			if err := p.Postgres.Kill(); err != nil {
+				return err
+			}
+			return p.Postgres.Start(ctx)
+		}},
+	)
+}
