@@ -3,7 +3,7 @@
 # which it installs itself as root.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help build run run-cluster test generate lint fmt dev bench bench-cluster chaos compare images check-packaging lint-dashboard test-go test-race test-e2e test-dashboard test-browser check-generated check-cross baseline clean
+.PHONY: help build run run-cluster test generate lint fmt dev bench bench-cluster bench-alerts chaos compare images check-packaging lint-dashboard test-go test-race test-e2e test-dashboard test-browser check-generated check-cross baseline clean
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS := -s -w -X main.version=$(VERSION)
@@ -12,14 +12,14 @@ BUF     := .tools/node_modules/.bin/buf
 LINT    := .cache/bin/golangci-lint
 
 # Real programs that the tests compare with and drive.
-TEST_PACKAGES := chromium openssl prometheus prometheus-node-exporter strace zstd
+TEST_PACKAGES := chromium openssl prometheus prometheus-alertmanager prometheus-node-exporter strace zstd
 
 # What the platform runs on as several processes.
 BACKEND_PACKAGES := rabbitmq-server postgresql postgresql-client
 
 # Where several goroutines share state: these run under the race detector, too.
 RACE := ./services/bus/... ./services/collector/... ./services/tsdb/... ./services/storage/... \
-	./services/live/... ./services/control/... ./services/lease/... ./services/route/... ./services/cluster/... ./services/relay/... ./agent/schedule/... ./agent/spool/... ./agent/uplink/...
+	./services/live/... ./services/control/... ./services/lease/... ./services/route/... ./services/cluster/... ./services/relay/... ./services/alerting/... ./services/dispatch/... ./services/db/queuetable/... ./agent/schedule/... ./agent/spool/... ./agent/uplink/...
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
@@ -137,6 +137,9 @@ bench: build ## what it costs, with peers in the same run (see docs/benchmarks.m
 bench-cluster: build ## the same over RabbitMQ and PostgreSQL: cost, freshness, takeover, backlog
 	.tools/install-packages $(BACKEND_PACKAGES)
 	go run ./services/e2e/clusterbench $(if $(ONLY),-only $(ONLY))
+
+bench-alerts: build ## how soon people hear of a fault, and what a storm brings
+	go run ./services/e2e/alertbench $(if $(ONLY),-only $(ONLY))
 
 chaos: build ## every fault again and again under load, and kills of one process; ESMON_CHAOS_MINUTES=N, ESMON_CHAOS_KILLS=N, ESMON_CHAOS_SEED=N
 	.tools/install-packages $(BACKEND_PACKAGES)

@@ -142,7 +142,7 @@ func (l *leader) committed(ctx context.Context) {
 	p := &l.pending
 	if len(p.tokens) > 0 {
 		// Not done for a failure here, they come again and change nothing.
-		if err := l.a.deps.Store.DoneExternal(ctx, p.tokens); err != nil {
+		if err := l.a.deps.Store.DoneExternal(ctx, nil); err != nil {
 			l.a.log.Warn("alerts from outside were taken and could not be marked so; they are taken again", "error", err)
 		}
 	}

@@ -142,6 +142,7 @@ func (c *crasher) second(t int) {
 		return
 	}
 	var kill bool
+	own := c.p.store
 	c.w.store.locked(func() {
 		fail := func(string) error {
 			if c.r.IntN(12) > 0 {
@@ -149,12 +150,12 @@ func (c *crasher) second(t int) {
 			}
 			c.failures++
 			if c.r.IntN(4) == 0 {
-				c.p.store.dead.Store(true) // with what it is about to do undone, or done
+				own.dead.Store(true) // with what it is about to do undone, or done
 			}
 			return errDatabase
 		}
 		c.w.store.before, c.w.store.after = fail, fail
-		kill = c.r.IntN(40) == 0 || c.p.store.dead.Load()
+		kill = c.r.IntN(40) == 0 || own.dead.Load()
 	})
 	if kill {
 		c.p.kill()

@@ -196,7 +196,6 @@ func (l *leader) setRules(defs []*rule.Group) {
 	for id, g := range was {
 		if l.groups[id] == nil {
 			l.pending.gone(g)
-			l.stood[id] = standing{late: map[string]int64{}}
 		}
 	}
 	slices.SortFunc(l.order, func(a, b *group) int { return strings.Compare(a.def.ID(), b.def.ID()) })

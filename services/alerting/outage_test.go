@@ -7,6 +7,7 @@ import (
 
 	"github.com/esolutions/esmon/services/alert"
 	"github.com/esolutions/esmon/services/fault"
+	"github.com/esolutions/esmon/services/notify"
 )
 
 func TestWithoutTheLogNothingFiresOrResolves(t *testing.T) {
@@ -256,5 +257,59 @@ func TestSlowRules(t *testing.T) {
 		if s := rules[i]; s.Health != HealthFailing {
 			t.Errorf("the slow rule is %+v", s)
 		}
+	})
+}
+
+// failingPlanner cannot plan for a while.
+type failingPlanner struct {
+	plainPlanner
+
+	fail bool
+}
+
+func (p *failingPlanner) Plan(now time.Time) (notify.Plan, error) {
+	if p.fail {
+		return notify.Plan{}, errDatabase
+	}
+	return p.plainPlanner.Plan(now)
+}
+
+func TestAPlanThatFailsIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
+		w.rules.set(groupOf(every, "High: cpu > 90"))
+		planner := &failingPlanner{}
+		p := w.start(func(_ *Config, d *Deps) { d.Planner = planner })
+		defer p.end()
+		pass(10 * time.Second)
+		p.Planning(func() { planner.fail = true })
+		w.cpu("h1", 95)
+		pass(20 * time.Second)
+		w.expect()
+		if a := w.alertOf("High", "h1"); a.State != alert.Firing {
+			t.Errorf("the alert is %+v; want it stored all the same", a)
+		}
+		p.Planning(func() { planner.fail = false })
+		pass(10 * time.Second)
+		w.expect("High h1 firing")
+	})
+}
+
+func TestAFailingRuleIsMadeUpForByTheNextLeader(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(_ *testing.T, w *world) {
+		w.rules.set(groupOf(every, "High: cpu > 90; for 1m"))
+		p := w.start()
+		pass(time.Minute)
+		w.breakQueries(errDatabase)
+		w.cpu("h1", 95)
+		pass(2 * time.Minute)
+		p.kill()
+		pass(time.Second)
+		w.breakQueries(nil)
+		p = w.start()
+		defer p.end()
+		pass(10 * time.Second)
+		w.expect("High h1 firing") // it has held for over a minute, though nobody could look
 	})
 }

@@ -46,7 +46,8 @@ func (r *receivers) Run(ctx context.Context) error {
 	}
 }
 
-// load makes the receivers anew. If that fails, those before stay.
+// load makes the receivers anew. One whose secret or certificate cannot be read fails
+// at each attempt to send, and says so.
 func (r *receivers) load() {
 	l := r.files.Current()
 	if l == nil {
@@ -54,12 +55,15 @@ func (r *receivers) load() {
 	}
 	set, err := receiver.New(l.Receivers, receiver.Deps{Templates: l.Templates}, r.log)
 	if err != nil {
-		r.log.Error("the receivers cannot be used as they are configured; those from before stay", "error", err)
-		return
+		r.log.Error("some receivers cannot be used as they are configured", "error", err)
 	}
 	r.mu.Lock()
-	defer r.mu.Unlock()
+	old := r.set
 	r.set, r.targets = set, dispatch.Targets(set)
+	r.mu.Unlock()
+	if old != nil {
+		old.Close()
+	}
 }
 
 // Set returns the receivers, nil if there are none.

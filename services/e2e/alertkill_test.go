@@ -274,7 +274,7 @@ func TestKillsLoseAndDoubleNoNotification(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer server.Close() //nolint:errcheck // it is thrown away
+	defer server.Close()
 	defer func() {
 		if t.Failed() {
 			t.Log(server.Tail(8000))
@@ -350,7 +350,7 @@ func awaitCalm(t *testing.T, url string, hook *sink.Webhook) {
 		if err != nil {
 			return err
 		}
-		defer res.Body.Close() //nolint:errcheck // it was read
+		defer res.Body.Close()
 		var page struct {
 			TotalSize int64 `json:"totalSize,string"`
 		}

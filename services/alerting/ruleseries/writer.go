@@ -90,8 +90,8 @@ func newRow(s *query.Sample) row {
 // share returns which of n partitions the row's entity goes to, always the same.
 func (r *row) share(n int) int {
 	h := fnv.New32a()
-	_, _ = h.Write(r.entityID[:])     // a hash never fails
-	return int(h.Sum32() % uint32(n)) //nolint:gosec // a handful of partitions
+	_, _ = h.Write(r.entityID[:]) // a hash never fails
+	return int(h.Sum32() % uint32(n))
 }
 
 // writeTo writes rows to one partition, in as many records as they take.

@@ -85,13 +85,13 @@ func (f *faults) plan(agents int, d time.Duration) {
 	defer f.mu.Unlock()
 	now := time.Now()
 	for i := range agents {
-		switch {
-		case i%20 == 0:
+		switch i % 20 {
+		case 0:
 			f.silent[i] = true
-		case i%20 == 1:
+		case 1:
 			f.late[i] = true
 		default:
-			f.at[i] = now.Add(rand.N(d)) //nolint:gosec // a time to fail
+			f.at[i] = now.Add(rand.N(d))
 		}
 	}
 }
