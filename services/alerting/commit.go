@@ -22,11 +22,11 @@ const enrichTimeout = 2 * time.Second
 type pending struct {
 	changes
 
-	moved   map[*group]bool // groups that were evaluated
-	caught  []alert.Late    // of groups that are gone
-	tokens  []int64         // of alerts from outside
-	taken   func()          // called once those are committed
-	version int64           // of what people set, when it was last read
+	moved   map[*group]standing // groups that were evaluated, and how far; they may be at work again
+	caught  []alert.Late        // of groups that are gone
+	tokens  []int64             // of alerts from outside
+	taken   func()              // called once those are committed
+	version int64               // of what people set, when it was last read
 
 	dirty     bool
 	since     time.Time // since when it is dirty
@@ -86,9 +86,11 @@ func (l *leader) takeOutcome(o outcome) error {
 // movedGroup has it stored how far a group is.
 func (l *leader) movedGroup(g *group) {
 	if l.pending.moved == nil {
-		l.pending.moved = map[*group]bool{}
+		l.pending.moved = map[*group]standing{}
 	}
-	l.pending.moved[g] = true
+	if len(g.ahead) == 0 { // else what is stored stays: who goes on from it goes back, too, and evaluates nothing again
+		l.pending.moved[g] = g.standing()
+	}
 	l.touch()
 }
 
@@ -111,8 +113,8 @@ func (l *leader) commit(ctx context.Context) error {
 	p := &l.pending
 	c := &alert.Commit{Caught: p.caught}
 	for _, g := range l.order {
-		if p.moved[g] {
-			g.moved(c)
+		if s, ok := p.moved[g]; ok {
+			g.moved(c, s)
 		}
 	}
 	if l.look.mono.Sub(p.refreshed) >= refreshInterval {
@@ -142,7 +144,7 @@ func (l *leader) committed(ctx context.Context) {
 	p := &l.pending
 	if len(p.tokens) > 0 {
 		// Not done for a failure here, they come again and change nothing.
-		if err := l.a.deps.Store.DoneExternal(ctx, nil); err != nil {
+		if err := l.a.deps.Store.DoneExternal(ctx, p.tokens); err != nil {
 			l.a.log.Warn("alerts from outside were taken and could not be marked so; they are taken again", "error", err)
 		}
 	}

@@ -177,12 +177,8 @@ func (g *group) lateOf(who string, stand int64) alert.Late {
 	return alert.Late{Group: g.def.ID(), Agent: who, Evaluated: stand}
 }
 
-// moved adds to the commit how far the group is now, as far as that changed.
-func (g *group) moved(c *alert.Commit) {
-	if len(g.ahead) > 0 {
-		return // what is stored stays: whoever goes on from it goes back, too, and evaluates nothing again
-	}
-	now := g.standing()
+// moved adds to the commit how far the group is, as far as that changed.
+func (g *group) moved(c *alert.Commit, now standing) {
 	if now.done != g.stored.done {
 		c.Progress = append(c.Progress, alert.Progress{Group: g.def.ID(), Evaluated: now.done})
 	}

@@ -116,7 +116,8 @@ func (a *Alerting) leadOnce(ctx context.Context, groups []*rule.Group) (worked b
 	a.log.Info("this process evaluates the rules from now on", "groups", len(l.order), "alerts", len(l.book))
 	l.pool.start(ctx, &wg, a.cfg.Concurrency)
 	wg.Go(func() { l.ticker.run(ctx) })
-	wg.Go(func() { a.pollOperator(ctx, l.operator, l.pending.version) })
+	version := l.pending.version
+	wg.Go(func() { a.pollOperator(ctx, l.operator, version) })
 	err = l.run(ctx)
 	return l.pending.commits > 0, err
 }

@@ -12,6 +12,9 @@ const (
 	outside = ""
 	// externalLimit is how many alerts from outside are taken at once.
 	externalLimit = 1000
+	// morePause is between two times of taking so many: they may be the same ones, if
+	// they could not be marked as taken.
+	morePause = 50 * time.Millisecond
 	// externalFor is how long an alert from outside fires that does not say when it
 	// is over.
 	externalFor = 5 * time.Minute
@@ -46,6 +49,7 @@ func (a *Alerting) pollOperator(ctx context.Context, out chan<- operatorNews, ve
 			}
 			if len(news.external) == externalLimit {
 				first = true // there are more
+				a.waitFor(ctx, morePause, nil)
 				continue
 			}
 		default:

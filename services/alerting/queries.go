@@ -2,6 +2,7 @@ package alerting
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/esolutions/esmon/services/metric"
@@ -14,6 +15,7 @@ import (
 type Reader struct {
 	e       *query.Evaluator
 	overlay *query.Overlay
+	adding  sync.Mutex // one adds to overlay at a time
 }
 
 // NewReader returns a reader of what the evaluator reads.
@@ -43,4 +45,8 @@ func (r *Reader) Round(context.Context, time.Time, time.Time) (eval.Querier, fun
 }
 
 // Recorded implements [Queries].
-func (r *Reader) Recorded(samples []query.Sample) { r.overlay.Add(samples) }
+func (r *Reader) Recorded(samples []query.Sample) {
+	r.adding.Lock()
+	defer r.adding.Unlock()
+	r.overlay.Add(samples)
+}

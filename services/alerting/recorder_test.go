@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,9 +23,10 @@ func TestSamplesAreStoredOnceTheyCanBe(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []query.Sample
-		fail := true
+		var fail atomic.Bool
+		fail.Store(true)
 		r := newRecorder(100, func(_ context.Context, s []query.Sample) error {
-			if fail {
+			if fail.Load() {
 				return errors.New("the collector is away")
 			}
 			got = append(got, s...)
@@ -38,7 +40,7 @@ func TestSamplesAreStoredOnceTheyCanBe(t *testing.T) {
 		r.add(make([]query.Sample, 80))
 		r.add(make([]query.Sample, 40)) // 20 too many
 		time.Sleep(time.Minute)
-		fail = false
+		fail.Store(false)
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		if len(got) != 150 || testutil.ToFloat64(m.recordDropped) != 20 || testutil.ToFloat64(m.recorded) != 150 {

@@ -182,6 +182,9 @@ func (l *leader) pause() time.Duration {
 	for _, g := range l.order {
 		next := g.floor(data.Add(-l.a.cfg.Grace).UnixMilli()) + g.interval
 		until(time.UnixMilli(next).Add(l.a.cfg.Grace).Sub(data))
+		if g.busy {
+			continue // its outcome comes by itself
+		}
 		if rest := g.again.Sub(l.look.mono); rest > 0 && len(g.late)+len(g.spans) > 0 {
 			until(rest)
 		}

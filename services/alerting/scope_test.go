@@ -85,13 +85,13 @@ func TestWhatIsStoredOfAGroup(t *testing.T) {
 		t.Errorf("stored is %d, %v; want 1040, %v", s.done, s.late, want)
 	}
 	var c alert.Commit
-	g.moved(&c)
+	g.moved(&c, g.standing())
 	if len(c.Progress) != 1 || len(c.Late) != 3 || len(c.Caught) != 0 {
 		t.Errorf("the commit is %+v", c)
 	}
 	g.late, g.failing, g.done = map[string]int64{}, map[string]*failure{}, 1060
 	c = alert.Commit{}
-	g.moved(&c)
+	g.moved(&c, g.standing())
 	if len(c.Progress) != 1 || len(c.Late) != 0 || len(c.Caught) != 3 {
 		t.Errorf("the commit is %+v", c)
 	}

@@ -115,6 +115,31 @@ func TestTheBacklogIsEvaluatedOnceItIsThere(t *testing.T) {
 	})
 }
 
+func TestNobodyIsPagedForWhatTheBacklogGoesThrough(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
+		w.rules.set(groupOf(every, "High: cpu > 90"))
+		p := w.start()
+		defer p.end()
+		pass(time.Minute)
+		w.cut(true, "h1")
+		pass(3 * time.Minute)
+		w.cpu("h1", 95)
+		pass(5 * time.Minute)
+		w.cpu("h1", 5)
+		pass(3 * time.Minute)
+		w.catchingUp("h1", true)
+		w.cut(false, "h1")
+		pass(time.Minute)
+		w.catchingUp("h1", false)
+		pass(10 * time.Second)
+		w.expect()
+		if got := w.episodes(); len(got) != 1 {
+			t.Errorf("the episodes are %q; want the one", got)
+		}
+	})
+}
+
 func TestALateHostDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	inWorld(t, []string{"h1", "h2"}, func(_ *testing.T, w *world) {

@@ -112,8 +112,14 @@ func (w *world) measure(h *host, now int64) {
 		return
 	}
 	h.seen = time.Now().Add(w.skew).UnixMilli()
-	if h.catching { // live data is there, the rest is not
+	if h.catching { // live data is there, the rest comes bit by bit
 		w.memory.Add(h.kept[len(h.kept)-1])
+		h.complete = min(h.complete+10_000, now-60_000)
+		for _, s := range h.kept {
+			if s.T <= h.complete {
+				w.memory.Add(s)
+			}
+		}
 		return
 	}
 	w.memory.Add(h.kept...)
