@@ -17,13 +17,15 @@ import (
 )
 
 // Prometheus returns what answers /rules and /alerts of Prometheus' HTTP API; other
-// paths go to next. It sees paths without /api/v1.
+// paths go to next, if there is one. It sees paths without /api/v1.
 func Prometheus(platform grpc.ClientConnInterface, next http.Handler) http.Handler {
 	p := &promRules{rules: alertv1.NewRuleServiceClient(platform), alerts: alertv1.NewAlertServiceClient(platform)}
 	mux := http.NewServeMux()
 	mux.Handle("GET /rules", promAnswering(p.listRules))
 	mux.Handle("GET /alerts", promAnswering(p.listAlerts))
-	mux.Handle("/", next)
+	if next != nil {
+		mux.Handle("/", next)
+	}
 	return mux
 }
 

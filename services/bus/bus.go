@@ -101,8 +101,8 @@ var ErrNoPartition = errors.New("the ingest log has no such partition")
 // ErrReplaced is returned by a reader whose log was removed and made anew.
 var ErrReplaced = errors.New("another log took the place of the one that was read")
 
-// ErrClosed is returned by a log that was closed.
-var ErrClosed = errors.New("the ingest log is closed")
+// ErrClosed is returned by a log or a queue that was closed.
+var ErrClosed = errors.New("it was closed")
 
 // GapError says that records a reader asked for are not there.
 type GapError struct {

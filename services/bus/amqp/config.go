@@ -41,7 +41,7 @@ type Config struct {
 	// Partitions is how many streams share the load. It may be changed: streams of
 	// before are read until they are deleted.
 	Partitions int `yaml:"partitions"`
-	// Replicas is how many brokers of the cluster hold each stream, from its creation
+	// Replicas is how many brokers of the cluster hold each stream and queue, from its creation
 	// on; as many as there are if there are fewer. Below 3 nothing is safe from the
 	// loss of one broker's disk.
 	Replicas int `yaml:"replicas"`

@@ -57,6 +57,7 @@ type queueLedger struct {
 	mu        sync.Mutex // guards what follows
 	put, came map[string]bool
 	failures  int
+	last      error // of the failures
 }
 
 func startQueueLedger(t testing.TB, q *amqp.Queue) *queueLedger {
@@ -69,11 +70,12 @@ func startQueueLedger(t testing.TB, q *amqp.Queue) *queueLedger {
 				time.Sleep(5 * time.Millisecond) // the machine has other things to do, too
 				id := fmt.Sprintf("%d-%d", p, i)
 				for ctx.Err() == nil {
-					if err := q.Put(ctx, bus.Message{ID: id}); err == nil {
+					err := q.Put(ctx, bus.Message{ID: id})
+					if err == nil {
 						g.note(func() { g.put[id] = true })
 						break
 					}
-					g.note(func() { g.failures++ })
+					g.note(func() { g.failures++; g.last = err })
 				}
 			}
 		})
@@ -115,7 +117,7 @@ func (g *queueLedger) more(n int) {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		if len(g.put) < want || len(g.came) < want {
-			return fmt.Errorf("put %d, came %d, want %d; %w", len(g.put), len(g.came), want, errors.Join(g.q.Ready()))
+			return fmt.Errorf("put %d, came %d, want %d, %d failures, the last: %w; ready: %w", len(g.put), len(g.came), want, g.failures, g.last, g.q.Ready())
 		}
 		return nil
 	})
