@@ -22,7 +22,9 @@
 // Notifications of the same receiver and order are delivered one after the other. One
 // that waits to be tried again holds up the later ones of its order, also where these
 // would tell the newer state: a receiver that shows them as one incident needs them in
-// their order. It holds up nothing else.
+// their order. It holds up nothing else. Those that wait for an earlier one are put back
+// into the queue, and remembered, so that they follow at once when it is finished
+// (lines.go).
 //
 // # What keeps receivers apart
 //
