@@ -14,6 +14,7 @@ import (
 // was recorded just now.
 type Reader struct {
 	e       *query.Evaluator
+	data    query.Source // what the overlay lies over
 	overlay *query.Overlay
 	adding  sync.Mutex // one adds to overlay at a time
 }
@@ -21,7 +22,7 @@ type Reader struct {
 // NewReader returns a reader of what the evaluator reads.
 func NewReader(e *query.Evaluator) *Reader {
 	o := query.NewOverlay(e.Source(), query.DefaultOverlayConfig())
-	return &Reader{e: e.With(o), overlay: o}
+	return &Reader{e: e.With(o), data: e.Source(), overlay: o}
 }
 
 // Instant implements [eval.Querier].
@@ -39,9 +40,10 @@ func (r *Reader) Only(keep func(metric.Labels) bool) eval.Querier {
 	return r.e.With(query.Restrict(r.overlay, keep))
 }
 
-// Round implements [Queries].
-func (r *Reader) Round(context.Context, time.Time, time.Time) (eval.Querier, func()) {
-	return r.e, func() {}
+// Round implements [Queries]. What one rule has selected is there for the next.
+func (r *Reader) Round(ctx context.Context, _, _ time.Time) (eval.Querier, func()) {
+	shared := query.Share(ctx, r.data)
+	return r.e.With(r.overlay.Over(shared)), func() { _ = shared.Close() } // a view that only read
 }
 
 // Recorded implements [Queries].
