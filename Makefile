@@ -106,7 +106,7 @@ test: ## every test there is; installs what they need
 test-go:
 	go test -timeout 20m ./agent/... ./gateway/... ./gen/... $$(go list ./services/... | grep -v /services/e2e)
 
-	cd services/packaging/check && go test ./...
+	cd services/packaging/check && go test -count=1 ./...
 
 test-race:
 	go test -race -timeout 20m $(RACE)

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	amqp091 "github.com/rabbitmq/amqp091-go"
 
+	"github.com/esolutions/esmon/services/bus"
 	"github.com/esolutions/esmon/services/bus/amqp"
 	"github.com/esolutions/esmon/services/bus/amqp/amqptest"
 	"github.com/esolutions/esmon/services/settings"
@@ -30,6 +31,10 @@ func TestRightsAreEnoughAndNoMore(t *testing.T) {
 	imported, err := node.Eval(t.Context(), fmt.Sprintf("{ok, Text} = file:read_file(%q), rabbit_definitions:import_raw(Text).", definitionsWith(t, password)))
 	if err != nil || imported != "ok" {
 		t.Fatalf("the broker does not take the definitions: %s, %v", imported, err)
+	}
+	want := "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 10000}]}]"
+	if have, err := node.Eval(t.Context(), fmt.Sprintf("{ok, Tokens, _} = erl_scan:string(%q), {ok, Term} = erl_parse:parse_term(Tokens), Term.", read(t, "rabbitmq/advanced.config"))); err != nil || have != want {
+		t.Errorf("the broker reads advanced.config as %s, %v; want %s", have, err, want)
 	}
 	u := url.URL{Scheme: "amqp", User: url.UserPassword("esmon", password), Host: node.Address(), Path: "/esmon"}
 
@@ -57,6 +62,8 @@ func TestRightsAreEnoughAndNoMore(t *testing.T) {
 		t.Errorf("read %q, %v", r.Payload, err)
 	}
 
+	queueWorks(t, cfg)
+
 	conn, err := amqp091.Dial(u.String())
 	if err != nil {
 		t.Fatal(err)
@@ -76,6 +83,43 @@ func TestRightsAreEnoughAndNoMore(t *testing.T) {
 	if conn, err := amqp091.Dial(u.String()); err == nil {
 		t.Error("the user may enter another virtual host")
 		_ = conn.Close() // the failure is told
+	}
+}
+
+// queueWorks has a notification go all the ways that there are: delivered, tried again
+// by a delay queue that hands it back, and given up.
+func queueWorks(t *testing.T, cfg amqp.Config) {
+	t.Helper()
+	q, err := amqp.OpenQueue(t.Context(), cfg, 1, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatalf("the queue of notifications cannot be used with the rights that are given: %v", err)
+	}
+	defer q.Close()
+	take := func() bus.Delivery {
+		t.Helper()
+		d, err := q.Take(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	must := func(what string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	must("put", q.Put(t.Context(), bus.Message{ID: "1", Body: []byte("a notification")}))
+	must("try again", take().Retry(t.Context(), time.Second))
+	again := take()
+	if again.Message().ID != "1" || again.Tries() != 1 {
+		t.Errorf("after the delay %q comes, tried %d times before", again.Message().ID, again.Tries())
+	}
+	must("give up", again.Bury(t.Context(), "refused"))
+	must("put", q.Put(t.Context(), bus.Message{ID: "2"}))
+	must("finish", take().Done(t.Context()))
+	if dead, err := q.Dead(t.Context(), 10); err != nil || len(dead) != 1 || dead[0].Reason != "refused" {
+		t.Errorf("the dead are %v, %v", dead, err)
 	}
 }
 

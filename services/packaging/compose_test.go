@@ -55,6 +55,7 @@ func TestComposeStart(t *testing.T) {
 	for _, step := range []string{
 		"up -d --wait rabbitmq postgres\n", "up -d control\n", "health --http 127.0.0.1:8080 --alive\n",
 		"node token create --name collector-1 --target collector\n", "node token create --name storage-2 --target storage\n",
+		"node token create --name alerting-2 --target alerting\n", "node token create --name dispatch-1 --target dispatch\n",
 		"node token create --name gateway --target gateway\n", "up -d --wait\n", "token create --ttl 10m\n", "agent enroll --server", "up -d agent\n",
 	} {
 		at := strings.Index(asked, step)
@@ -66,7 +67,7 @@ func TestComposeStart(t *testing.T) {
 	before := secrets(t, dir)
 	for name, want := range map[string]string{
 		"amqp-url": `^amqp://esmon:[0-9a-f]{48}@rabbitmq:5672/esmon\n$`, "dsn-storage": `^postgres://esmon_storage:[0-9a-f]{48}@postgres:5432/esmon\?sslmode=disable\n$`,
-		"postgres-superuser": `^[0-9a-f]{48}\n$`, "postgres-passwords.sql": `^(ALTER ROLE esmon_[a-z]+ PASSWORD '[0-9a-f]{48}';\n){3}\n?$`,
+		"postgres-superuser": `^[0-9a-f]{48}\n$`, "postgres-passwords.sql": `^(ALTER ROLE esmon_[a-z]+ PASSWORD '[0-9a-f]{48}';\n){5}\n?$`, "dsn-dispatch": `^postgres://esmon_dispatch:`, "link-key": `^[0-9a-f]{48}\n$`,
 		"rabbitmq-definitions.json": `"password_hash": "[A-Za-z0-9+/]{48}"`, "join-collector-2": `^esmonnode1\.token for .*--name collector-2`,
 	} {
 		if !regexp.MustCompile(want).MatchString(before[name]) {

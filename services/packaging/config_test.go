@@ -97,7 +97,7 @@ func TestPortsOfTheThreeNodeExample(t *testing.T) {
 	}
 	for _, target := range targets {
 		c := parsed(t, target, d.configs[target]).Cluster
-		for to, list := range map[string][]string{"control": c.Control, "storage": c.Storage, "collector": c.Collector} {
+		for to, list := range map[string][]string{"control": c.Control, "storage": c.Storage, "collector": c.Collector, "alerting": c.Alerting} {
 			for _, address := range list {
 				if port := portOf(t, address); port != internal[to] {
 					t.Errorf("%s calls %s at %s, which listens on port %s", target, to, address, internal[to])
@@ -123,7 +123,7 @@ func TestPortsOfKubernetes(t *testing.T) {
 		if c.Address != ":8444" {
 			t.Errorf("%s: internal port on %s, want :8444", target, c.Address)
 		}
-		for to, list := range map[string][]string{"control": c.Control, "storage": c.Storage, "collector": c.Collector} {
+		for to, list := range map[string][]string{"control": c.Control, "storage": c.Storage, "collector": c.Collector, "alerting": c.Alerting} {
 			if want := fmt.Sprintf("dns:///esmon-%s:8444", to); len(list) > 0 && !slices.Equal(list, []string{want}) {
 				t.Errorf("%s calls %s at %v, want %s", target, to, list, want)
 			}

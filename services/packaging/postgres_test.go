@@ -36,7 +36,7 @@ func TestRolesAreEnoughAndNoMore(t *testing.T) {
 	if err := open(t, dsn("esmon_collector")); err == nil {
 		t.Error("the collector's role made the schema: it must not be able to")
 	}
-	for _, role := range []string{"esmon_control", "esmon_storage", "esmon_collector"} {
+	for _, role := range []string{"esmon_control", "esmon_storage", "esmon_collector", "esmon_alerting", "esmon_dispatch"} {
 		if err := open(t, dsn(role)); err != nil {
 			t.Errorf("%s: %v", role, err)
 		}
@@ -45,17 +45,22 @@ func TestRolesAreEnoughAndNoMore(t *testing.T) {
 	// What one of the two makes, the other may drop.
 	try(t, dsn("esmon_storage"), "CREATE TABLE block (n int)", true)
 	try(t, dsn("esmon_control"), "ALTER TABLE block ADD m int", true)
-	try(t, dsn("esmon_collector"), "INSERT INTO block VALUES (1)", true)
-	try(t, dsn("esmon_collector"), "UPDATE block SET n = 2; DELETE FROM block", true)
-	for _, statement := range []string{"DROP TABLE block", "TRUNCATE block", "ALTER TABLE block ADD k int", "CREATE TABLE mine (n int)", "SET ROLE esmon_owner"} {
-		try(t, dsn("esmon_collector"), statement, false)
+	// A role that docs/deployment.md adds to an installation that lacks it.
+	try(t, as(t, server.DSN("esmon"), "postgres"), "CREATE ROLE esmon_later LOGIN CONNECTION LIMIT 100 IN ROLE esmon_collector", true)
+	for _, role := range []string{"esmon_collector", "esmon_alerting", "esmon_dispatch", "esmon_later"} {
+		try(t, dsn(role), "INSERT INTO block VALUES (1)", true)
+		try(t, dsn(role), "UPDATE block SET n = 2; SELECT * FROM block; DELETE FROM block", true)
+		for _, statement := range []string{"DROP TABLE block", "TRUNCATE block", "ALTER TABLE block ADD k int", "CREATE TABLE mine (n int)", "SET ROLE esmon_owner"} {
+			try(t, dsn(role), statement, false)
+		}
 	}
 	try(t, dsn("esmon_storage"), "DROP TABLE block", true)
+	alertingWorks(t, dsn("esmon_alerting"), dsn("esmon_dispatch"))
 
 	for _, statement := range []string{"SELECT * FROM public.agents", "CREATE TABLE public.mine (n int)"} {
 		try(t, dsn("esmon_monitor"), statement, false)
 	}
-	for _, role := range []string{"esmon_control", "esmon_storage", "esmon_collector"} {
+	for _, role := range []string{"esmon_control", "esmon_storage", "esmon_collector", "esmon_alerting", "esmon_dispatch"} {
 		try(t, dsn(role), "CREATE DATABASE other", false)
 		try(t, dsn(role), "CREATE ROLE other", false)
 		try(t, dsn(role), "COPY (SELECT 1) TO PROGRAM 'true'", false)

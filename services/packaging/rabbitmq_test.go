@@ -9,8 +9,8 @@ import (
 
 // Names on the broker, and names that are none of the platform's business.
 var (
-	ourQueues = []string{"metrics.ingest", "metrics.ingest-0", "metrics.ingest-63", "alerts.dispatch", "alerts.dispatch.dead"}
-	others    = []string{"metrics", "metrics.ingest.other", "metricsXingest", "metrics.ingest-", "metrics.ingest-0x", "alerts.dispatch.deadly", "orders", "amq.direct", "amq.topic", ""}
+	ourQueues = []string{"metrics.ingest", "metrics.ingest-0", "metrics.ingest-63", "alerts.dispatch", "alerts.dispatch.dead", "alerts.dispatch.retry-1s", "alerts.dispatch.retry-900s"}
+	others    = []string{"metrics", "metrics.ingest.other", "metricsXingest", "metrics.ingest-", "metrics.ingest-0x", "alerts.dispatch.deadly", "alerts.dispatch.retry-", "alerts.dispatch.retry-s", "alerts.dispatch.retry-5m", "alerts.dispatchXretry-5s", "alerts.dispatch.retry-5s.dead", "alerts", "orders", "amq.direct", "amq.topic", ""}
 )
 
 // definitions is what the broker of the Compose file loads.

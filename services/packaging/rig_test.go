@@ -19,7 +19,7 @@ import (
 func TestMain(m *testing.M) { pgtest.Main(m) }
 
 // targets of the platform, each with a configuration of its own.
-var targets = []string{"control", "collector", "storage", "gateway"}
+var targets = []string{"control", "collector", "storage", "alerting", "dispatch", "gateway"}
 
 func read(t *testing.T, path string) string {
 	t.Helper()

@@ -82,6 +82,7 @@ func TestCredentialsReachTheirSettings(t *testing.T) {
 	t.Parallel()
 	want := map[string][]string{
 		"control": {"postgres-dsn"}, "collector": {"amqp-url", "postgres-dsn"}, "storage": {"amqp-url", "postgres-dsn"}, "gateway": nil,
+		"alerting": {"amqp-url", "link-key", "postgres-dsn"}, "dispatch": {"amqp-url", "postgres-dsn"},
 	}
 	known := variables()
 	for target, credentials := range want {
@@ -109,6 +110,20 @@ func TestCredentialsReachTheirSettings(t *testing.T) {
 			if file, ok := strings.CutPrefix(value, "%d/"); !ok || !slices.Contains(credentials, file) {
 				t.Errorf("%s: %s names no credential: %s", target, name, value)
 			}
+		}
+	}
+}
+
+// Only those that send notifications reach the secrets of receivers.
+func TestReceiversSecretsAreHidden(t *testing.T) {
+	t.Parallel()
+	if hidden := parseUnit(t, "systemd/esmon@.service")["Service.InaccessiblePaths"]; !slices.Equal(hidden, []string{"-/etc/esmon/receivers"}) {
+		t.Errorf("the template hides %v, want the secrets of receivers", hidden)
+	}
+	for _, target := range targets {
+		again := parseUnit(t, "systemd/esmon@"+target+".service.d/target.conf")["Service.InaccessiblePaths"]
+		if opens, sends := slices.Equal(again, []string{""}), target == "alerting" || target == "dispatch"; opens != sends || !opens && again != nil {
+			t.Errorf("%s: InaccessiblePaths=%v", target, again)
 		}
 	}
 }
@@ -188,7 +203,7 @@ func TestUnitsAreClosed(t *testing.T) {
 	if err := os.CopyFS(dir, os.DirFS("systemd")); err != nil {
 		t.Fatal(err)
 	}
-	for u, tenths := range map[string]int{"esmon@storage.service": 15, "esmon@gateway.service": 15, "esmon-agent.service": 35} {
+	for u, tenths := range map[string]int{"esmon@storage.service": 15, "esmon@dispatch.service": 15, "esmon@gateway.service": 15, "esmon-agent.service": 35} {
 		cmd := exec.CommandContext(t.Context(), analyze, "security", "--offline=true", "--threshold="+strconv.Itoa(tenths), "--root="+root, u)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%s leaves more open than %.1f of 10: %v\n%s", u, float64(tenths)/10, err, out)
@@ -218,7 +233,7 @@ func TestAccountAndFolders(t *testing.T) {
 			t.Fatalf("%s: %v\n%s", args[0], err, out)
 		}
 	}
-	for path, want := range map[string]os.FileMode{"etc/esmon": 0o750, "etc/esmon/secrets": 0o700, "etc/esmon/join": 0o700, "var/lib/esmon": 0o711} {
+	for path, want := range map[string]os.FileMode{"etc/esmon": 0o750, "etc/esmon/secrets": 0o700, "etc/esmon/join": 0o700, "etc/esmon/alerting": 0o750, "etc/esmon/receivers": 0o750, "var/lib/esmon": 0o711} {
 		info, err := os.Stat(filepath.Join(root, path))
 		if err != nil {
 			t.Fatal(err)

@@ -31,7 +31,7 @@ func project(t *testing.T) *types.Project {
 
 func TestComposeServices(t *testing.T) {
 	p := project(t)
-	want := []string{"agent", "collector-1", "collector-2", "control", "gateway", "postgres", "rabbitmq", "storage-1", "storage-2"}
+	want := []string{"agent", "alerting-1", "alerting-2", "collector-1", "collector-2", "control", "dispatch-1", "gateway", "postgres", "rabbitmq", "storage-1", "storage-2"}
 	if have := p.ServiceNames(); !slices.Equal(have, want) {
 		t.Errorf("services %v, want %v", have, want)
 	}
@@ -80,6 +80,9 @@ func TestComposeSecretsByTarget(t *testing.T) {
 		"collector-2": {"amqp-url", "dsn-collector", "join-collector-2"},
 		"storage-1":   {"amqp-url", "dsn-storage", "join-storage-1"},
 		"storage-2":   {"amqp-url", "dsn-storage", "join-storage-2"},
+		"alerting-1":  {"amqp-url", "dsn-alerting", "join-alerting-1", "link-key"},
+		"alerting-2":  {"amqp-url", "dsn-alerting", "join-alerting-2", "link-key"},
+		"dispatch-1":  {"amqp-url", "dsn-dispatch", "join-dispatch-1"},
 		"rabbitmq":    {"rabbitmq-definitions"}, "postgres": {"postgres-passwords", "postgres-superuser"},
 	}
 	p := project(t)
@@ -100,6 +103,16 @@ func TestComposeSecretsByTarget(t *testing.T) {
 		slices.Sort(have)
 		if !slices.Equal(have, want[name]) {
 			t.Errorf("%s sees the secrets %v, want %v", name, have, want[name])
+		}
+	}
+}
+
+// The secrets of receivers are for those that send notifications.
+func TestComposeReceivers(t *testing.T) {
+	for name, s := range project(t).Services {
+		has := slices.ContainsFunc(s.Volumes, func(v types.ServiceVolumeConfig) bool { return v.Target == "/run/receivers" })
+		if sends := strings.HasPrefix(name, "alerting-") || strings.HasPrefix(name, "dispatch-"); has != sends {
+			t.Errorf("%s: sees the secrets of receivers: %t", name, has)
 		}
 	}
 }

@@ -45,7 +45,7 @@ func TestEveryTargetIsThere(t *testing.T) {
 		have = append(have, s.Spec.Template.Labels[component])
 	}
 	slices.Sort(have)
-	if want := []string{"collector", "control", "gateway", "storage"}; !slices.Equal(have, want) {
+	if want := []string{"alerting", "collector", "control", "dispatch", "gateway", "storage"}; !slices.Equal(have, want) {
 		t.Errorf("targets %v, want %v", have, want)
 	}
 }
@@ -166,6 +166,8 @@ func TestSecretsByTarget(t *testing.T) {
 		"control":   {"esmon-postgres-control"},
 		"collector": {"esmon-amqp", "esmon-join-collector", "esmon-postgres-collector"},
 		"storage":   {"esmon-amqp", "esmon-join-storage", "esmon-postgres-storage"},
+		"alerting":  {"esmon-amqp", "esmon-join-alerting", "esmon-link-key", "esmon-postgres-alerting", "esmon-receivers"},
+		"dispatch":  {"esmon-amqp", "esmon-join-dispatch", "esmon-postgres-dispatch", "esmon-receivers"},
 		"gateway":   {"esmon-join-gateway"},
 	}
 	for _, s := range load(t).sets {
@@ -202,10 +204,52 @@ func TestConfigurationIsThere(t *testing.T) {
 		if want := []string{"serve", "--config", "/etc/esmon/" + target + ".yaml"}; !slices.Equal(s.Spec.Template.Spec.Containers[0].Args, want) {
 			t.Errorf("%s: arguments %q, want %q", s.Name, s.Spec.Template.Spec.Containers[0].Args, want)
 		}
-		if !strings.Contains(o.configs[0].Data[target+".yaml"], "targets: ["+target+"]") {
+		if !strings.Contains(o.config(t, "esmon-config")[target+".yaml"], "targets: ["+target+"]") {
 			t.Errorf("%s: its configuration is missing or for another target", s.Name)
 		}
 	}
+}
+
+// Those that read the rules and those that deliver see the same files, and each that
+// is named is there.
+func TestAlertingFilesAreThere(t *testing.T) {
+	o := load(t)
+	files := o.config(t, "esmon-alerting")
+	var first []corev1.KeyToPath
+	for _, s := range o.sets {
+		target := s.Spec.Template.Labels[component]
+		i := slices.IndexFunc(s.Spec.Template.Spec.Volumes, func(v corev1.Volume) bool { return v.ConfigMap != nil && v.ConfigMap.Name == "esmon-alerting" })
+		if wants := target == "alerting" || target == "dispatch"; wants != (i >= 0) {
+			t.Errorf("%s: sees the files of alerting: %t", s.Name, i >= 0)
+		}
+		if i < 0 {
+			continue
+		}
+		items := s.Spec.Template.Spec.Volumes[i].ConfigMap.Items
+		if first == nil {
+			first = items
+		}
+		if !slices.EqualFunc(items, first, func(a, b corev1.KeyToPath) bool { return a.Key == b.Key && a.Path == b.Path }) {
+			t.Errorf("%s: sees other files: %v and %v", s.Name, items, first)
+		}
+		for _, item := range items {
+			if files[item.Key] == "" {
+				t.Errorf("%s: names the key %s, which is not in the ConfigMap: its pods would not start", s.Name, item.Key)
+			}
+		}
+		if !strings.Contains(o.config(t, "esmon-config")[target+".yaml"], "{dir: "+mountPath(s, s.Spec.Template.Spec.Volumes[i].Name)+"}") {
+			t.Errorf("%s: its configuration names another directory", s.Name)
+		}
+	}
+}
+
+func mountPath(s *appsv1.StatefulSet, volume string) string {
+	for _, m := range s.Spec.Template.Spec.Containers[0].VolumeMounts {
+		if m.Name == volume {
+			return m.MountPath
+		}
+	}
+	return ""
 }
 
 func selects(t *testing.T, s *metav1.LabelSelector, set *appsv1.StatefulSet) bool {

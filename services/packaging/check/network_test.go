@@ -26,6 +26,8 @@ func TestNetworkIsClosed(t *testing.T) {
 		"control":   {"out 5432 to postgresql"},
 		"collector": {"in 8443 from anywhere", "out 5432 to postgresql", "out 5671 to rabbitmq"},
 		"storage":   {"out 5432 to postgresql", "out 5671 to rabbitmq"},
+		"alerting":  {"out 25 to anywhere", "out 443 to anywhere", "out 465 to anywhere", "out 5432 to postgresql", "out 5671 to rabbitmq", "out 587 to anywhere"},
+		"dispatch":  {"out 25 to anywhere", "out 443 to anywhere", "out 465 to anywhere", "out 5432 to postgresql", "out 5671 to rabbitmq", "out 587 to anywhere"},
 		"gateway":   {},
 	}
 	for _, s := range o.sets {

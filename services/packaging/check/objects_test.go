@@ -58,6 +58,18 @@ func load(t *testing.T) *objects {
 	return &o
 }
 
+// config returns the files of a ConfigMap.
+func (o *objects) config(t *testing.T, name string) map[string]string {
+	t.Helper()
+	for _, c := range o.configs {
+		if c.Name == name {
+			return c.Data
+		}
+	}
+	t.Fatalf("there is no ConfigMap %s", name)
+	return nil
+}
+
 func documents(t *testing.T, file string, text []byte) [][]byte {
 	t.Helper()
 	r := utilyaml.NewYAMLReader(bufio.NewReader(bytes.NewReader(text)))
