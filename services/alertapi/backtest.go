@@ -41,6 +41,11 @@ func (s *Service) BacktestRule(ctx context.Context, req *alertv1.BacktestRuleReq
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, backtestTime, fault.New(fault.Exhausted, "backtest_too_long", "the backtest did not end within %s; take a shorter span or a longer interval", backtestTime))
 	defer cancel()
+	leave, err := s.inTurn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	res := &alertv1.BacktestRuleResponse{}
 	if res.Result, err = s.try(ctx, first, span); err != nil {
 		return nil, err

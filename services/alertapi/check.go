@@ -78,6 +78,11 @@ func (s *Service) TestRules(ctx context.Context, req *alertv1.TestRulesRequest) 
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, testTime, fault.New(fault.Exhausted, "tests_too_long", "the tests did not end within %s; run them with esmon rules test", testTime))
 	defer cancel()
+	leave, err := s.inTurn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	results, err := ruletest.Run(ctx, files, names, ruletest.Options{Rules: s.ruleOptions()})
 	if err != nil {
 		return nil, context.Cause(ctx)

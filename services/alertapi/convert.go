@@ -92,7 +92,7 @@ func episodeMessage(e *alert.Episode) *alertv1.Episode {
 
 func problemMessages(list []alert.Problem) (out []*alertv1.Problem) {
 	for _, p := range list {
-		out = append(out, &alertv1.Problem{File: p.File, Line: int32(p.Line), Column: int32(p.Column), Field: p.Field, Message: p.Message}) //nolint:gosec // lines of a file
+		out = append(out, &alertv1.Problem{File: p.File, Line: int32(p.Line), Column: int32(p.Column), Field: p.Field, Message: p.Message})
 	}
 	return out
 }

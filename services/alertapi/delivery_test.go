@@ -213,7 +213,7 @@ func TestNotifications(t *testing.T) {
 			for _, n := range res.GetNotifications() {
 				ids = append(ids, n.GetId())
 			}
-			if req.PageToken = res.GetNextPageToken(); req.GetPageToken() == "" {
+			if req.PageToken = res.GetNextPageToken(); req.GetPageToken() == "" || len(ids) > 100 {
 				return ids
 			}
 		}

@@ -31,7 +31,7 @@ func (r *rig) all(req *alertv1.ListEpisodesRequest) (fired []int64, pages int) {
 		for _, e := range res.GetEpisodes() {
 			fired = append(fired, e.GetFireTime().GetSeconds())
 		}
-		if req.PageToken = res.GetNextPageToken(); req.GetPageToken() == "" {
+		if req.PageToken = res.GetNextPageToken(); req.GetPageToken() == "" || pages > 3000 {
 			return fired, pages
 		}
 	}
@@ -166,10 +166,16 @@ func TestRequestsWhileTheDatabaseFails(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, func(d *alertapi.Deps) { d.Store = failing{d.Store} })
 	for name, call := range map[string]func() error{
-		"alerts":   func() error { _, err := r.alerts.ListAlerts(t.Context(), &alertv1.ListAlertsRequest{}); return err },
-		"groups":   func() error { _, err := r.alerts.ListAlertGroups(t.Context(), &alertv1.ListAlertGroupsRequest{}); return err },
-		"rules":    func() error { _, err := r.rules.ListRules(t.Context(), &alertv1.ListRulesRequest{}); return err },
-		"silences": func() error { _, err := r.silences.ListSilences(t.Context(), &alertv1.ListSilencesRequest{}); return err },
+		"alerts": func() error { _, err := r.alerts.ListAlerts(t.Context(), &alertv1.ListAlertsRequest{}); return err },
+		"groups": func() error {
+			_, err := r.alerts.ListAlertGroups(t.Context(), &alertv1.ListAlertGroupsRequest{})
+			return err
+		},
+		"rules": func() error { _, err := r.rules.ListRules(t.Context(), &alertv1.ListRulesRequest{}); return err },
+		"silences": func() error {
+			_, err := r.silences.ListSilences(t.Context(), &alertv1.ListSilencesRequest{})
+			return err
+		},
 		"episodes": func() error { _, err := r.alerts.ListEpisodes(t.Context(), &alertv1.ListEpisodesRequest{}); return err },
 		"ack": func() error {
 			_, err := r.alerts.Acknowledge(t.Context(), &alertv1.AcknowledgeRequest{Ids: []string{"a"}})

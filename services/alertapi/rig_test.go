@@ -54,7 +54,7 @@ var files = map[string]string{
         The load is high
 
         on {{ $labels.host_name }}
-    # what follows is another rule
+  # what follows is another rule
   - alert: Down
     expr: up == 0
     labels: {severity: critical}

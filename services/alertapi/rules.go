@@ -132,7 +132,7 @@ func (s *Service) ruleMessage(g *rule.Group, r *rule.Rule) *alertv1.Rule {
 		Id: r.ID, File: g.File, Group: g.Name, Name: r.Name(), Recording: r.Record != "", Expr: r.Expr, Clear: r.Clear,
 		For: durationpb.New(r.For), KeepFiringFor: durationpb.New(r.KeepFiringFor), Labels: r.Labels, Annotations: r.Annotations,
 		Severity: r.Severity, Owner: r.Owner, Runbook: r.Runbook, NoData: string(r.NoData), Interval: durationpb.New(g.Interval),
-		Line: int32(r.Line), Graph: s.graph(r.Expr), //nolint:gosec // a line of a file
+		Line: int32(r.Line), Graph: s.graph(r.Expr),
 	}
 	if m.GetSeverity() == "" {
 		m.Severity = r.Labels[alert.SeverityLabel]

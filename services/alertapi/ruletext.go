@@ -26,7 +26,7 @@ func ruleText(source []byte, r *rule.Rule) string {
 	if node.Line > len(lines) {
 		return ""
 	}
-	return linesOf(lines[node.Line-1:])
+	return linesOf(lines[node.Line-1:], node.Column-1)
 }
 
 // findRule returns the rule as it stands in its file.
@@ -62,22 +62,21 @@ func valueOf(n *yaml.Node, key string) string {
 	return ""
 }
 
-// linesOf returns the lines of the item that begins with the first one, without what
-// they are indented by.
-func linesOf(lines []string) string {
-	indent := indentOf(lines[0])
+// linesOf returns the lines of the item that begins with the first one and whose keys
+// are so far indented, without what the first one is indented by.
+func linesOf(lines []string, keys int) string {
 	end := 1 // behind the last line that is known to be of the item
 	for i := 1; i < len(lines); i++ {
-		text := strings.TrimSpace(lines[i])
+		text, inside := strings.TrimSpace(lines[i]), indentOf(lines[i]) >= keys
 		switch {
-		case text == "", text[0] == '#' && indentOf(lines[i]) <= indent:
+		case text == "", text[0] == '#' && !inside:
 			continue // what comes next tells whose it is
-		case indentOf(lines[i]) <= indent:
-			return unindented(lines[:end], indent)
+		case !inside:
+			return unindented(lines[:end], indentOf(lines[0]))
 		}
 		end = i + 1
 	}
-	return unindented(lines[:end], indent)
+	return unindented(lines[:end], indentOf(lines[0]))
 }
 
 func indentOf(line string) int { return len(line) - len(strings.TrimLeft(line, " ")) }

@@ -33,7 +33,7 @@ func (s *Service) SendAlerts(ctx context.Context, req *alertv1.SendAlertsRequest
 	for i, m := range req.GetAlerts() {
 		a, err := sentAlert(m, now)
 		if err != nil {
-			res.Refusals = append(res.Refusals, &alertv1.SentAlertRefusal{Alert: int32(i), Message: err.Error()}) //nolint:gosec // bounded above
+			res.Refusals = append(res.Refusals, &alertv1.SentAlertRefusal{Alert: int32(i), Message: err.Error()})
 			continue
 		}
 		list = append(list, a)
@@ -44,7 +44,7 @@ func (s *Service) SendAlerts(ctx context.Context, req *alertv1.SendAlertsRequest
 		}
 		s.changed()
 	}
-	res.Accepted = int32(len(list)) //nolint:gosec // bounded above
+	res.Accepted = int32(len(list))
 	return res, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/esolutions/esmon/services/alertconfig"
 	"github.com/esolutions/esmon/services/alerting"
 	"github.com/esolutions/esmon/services/dispatch/receiver"
+	"github.com/esolutions/esmon/services/fault"
 	"github.com/esolutions/esmon/services/notify"
 	"github.com/esolutions/esmon/services/query"
 )
@@ -67,6 +68,21 @@ type Service struct {
 	deps  Deps
 	log   *slog.Logger
 	views *views
+	turns chan struct{} // one for each backtest or test that may run
+}
+
+// maxTrials is how many backtests and tests of rules run at the same time: they take
+// whole processors, and evaluation needs some.
+const maxTrials = 2
+
+// inTurn waits for the turn of a backtest or a test; leave gives it back.
+func (s *Service) inTurn(ctx context.Context) (leave func(), err error) {
+	select {
+	case s.turns <- struct{}{}:
+		return func() { <-s.turns }, nil
+	case <-ctx.Done():
+		return nil, fault.New(fault.Exhausted, "too_many_trials", "%d backtests or tests run already, the most that do at a time; try again in a moment", maxTrials)
+	}
 }
 
 // New returns the service.
@@ -77,7 +93,7 @@ func New(deps Deps, log *slog.Logger) *Service {
 	if deps.Changed == nil {
 		deps.Changed = func() {}
 	}
-	return &Service{deps: deps, log: log, views: newViews(&deps)}
+	return &Service{deps: deps, log: log, views: newViews(&deps), turns: make(chan struct{}, maxTrials)}
 }
 
 // Register registers the services.

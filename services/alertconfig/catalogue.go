@@ -47,6 +47,9 @@ func (n *names) DecodeNode(node strictyaml.Node) {
 func (s *snapshot) parseSelection() *selection {
 	out := &selection{}
 	d := strictyaml.Decode(catalogueFile, s.content(catalogueFile), out)
+	if len(d.Problems()) > 0 {
+		out.Parameters = nil // what would be said of them might not be true
+	}
 	all := catalogue.Files()
 	for i, name := range out.Enable.list {
 		if !slices.Contains(all, name) {

@@ -37,7 +37,7 @@ func TestRefused(t *testing.T) {
 		"not a valid duration":               "evaluation_interval: soon\ntests: [{}]\n",
 		"evaluations of rules; the limit is": "evaluation_interval: 1ms\nrule_files: [rules.yml]\ntests: [{alert_rule_test: [{alertname: A, eval_time: 50y}]}]\n",
 		"values; the limit is":               "tests: [{input_series: [{series: v, values: 1x4000000000}]}]\n",
-		"more than 2000000 values":           "tests: [{input_series: [" + strings.Repeat("{series: v, values: 1x900000},", 3) + "]}]\n",
+		"more than 1000000 values":           "tests: [{input_series: [" + strings.Repeat("{series: v, values: 1x600000},", 2) + "]}]\n",
 		"native histograms":                  "tests: [{promql_expr_test: [{expr: '1', eval_time: 0, exp_samples: [{labels: '', histogram: '{{count:1}}'}]}]}]\n",
 		"unexpected character":               "tests: [{promql_expr_test: [{expr: '1', eval_time: 0, exp_samples: [{labels: '}'}]}]}]\n",
 	} {

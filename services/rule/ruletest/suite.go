@@ -20,7 +20,7 @@ import (
 // Limits of one test, so that a few bytes do not keep the server busy for long.
 const (
 	maxEvaluations = 2_000_000 // of rules, all together
-	maxValues      = 2_000_000 // of input series
+	maxValues      = 1_000_000 // of input series
 )
 
 // suite is one test that is run.
