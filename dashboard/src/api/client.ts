@@ -1,18 +1,10 @@
-// The one way to the server. Every call returns what the contract says or throws
-// an ApiError.
+// Hosts, the platform and queries. The other files here do the same for alerting:
+// alerts, rules, silences and delivery.
 
-import createClient from "openapi-fetch";
-import { ApiError, errorOf, unreachable } from "./errors";
-import { answered, unanswered } from "./reach";
-import type { Agent, paths, PlatformStatus } from "./schema";
+import { call, client, present, withSignal } from "./http";
+import type { Agent, PlatformStatus } from "./schema";
 import { seriesOf } from "./series";
 import type { SeriesData } from "../lib/labels";
-
-const client = createClient<paths>({
-  baseUrl: globalThis.location.origin,
-  // Read on each call, so that tests can put theirs in place.
-  fetch: (request) => globalThis.fetch(request),
-});
 
 /** A page of agents. */
 export interface AgentPage {
@@ -40,8 +32,7 @@ export const api = {
     const answer = await call(
       client.GET("/api/v1/agents/{id}", { params: { path: { id } }, ...withSignal(signal) }),
     );
-    if (!answer.agent) throw new ApiError("not_found", `There is no agent ${id}.`);
-    return answer.agent;
+    return present(answer.agent, `agent ${id}`);
   },
 
   /** Returns the state of the platform. */
@@ -71,33 +62,3 @@ export const api = {
     return (answer.series ?? []).map(seriesOf);
   },
 };
-
-function withSignal(signal: AbortSignal | undefined): { signal?: AbortSignal } {
-  return signal ? { signal } : {};
-}
-
-interface Answer<T> {
-  data?: T;
-  error?: unknown;
-  response: Response;
-}
-
-async function call<T>(pending: Promise<Answer<T>>): Promise<T> {
-  let answer: Answer<T>;
-  try {
-    answer = await pending;
-  } catch (cause) {
-    // Given up by the page itself: the next page, or a newer request.
-    if (cause instanceof DOMException && cause.name === "AbortError") throw cause;
-    unanswered();
-    throw unreachable();
-  }
-  if (answer.data !== undefined) {
-    answered(answer.response);
-    return answer.data;
-  }
-  const error = errorOf(answer.response.status, answer.error);
-  if (error.kind === "unreachable") unanswered();
-  else answered(answer.response);
-  throw error;
-}

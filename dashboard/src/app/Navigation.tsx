@@ -1,9 +1,25 @@
 import Box from "@mui/material/Box";
 import { NavLink } from "react-router";
-import { HostsIcon, PlatformIcon } from "../components/icons";
+import {
+  AlertIcon,
+  HostsIcon,
+  LogIcon,
+  PersonIcon,
+  PlatformIcon,
+  ReceiverIcon,
+  RuleIcon,
+  SilenceIcon,
+} from "../components/icons";
+import { FiringCount } from "./FiringCount";
 
 const items = [
   { to: "/hosts", label: "Hosts", Icon: HostsIcon },
+  { to: "/alerts", label: "Alerts", Icon: AlertIcon, Count: FiringCount },
+  { to: "/rules", label: "Rules", Icon: RuleIcon },
+  { to: "/silences", label: "Silences", Icon: SilenceIcon },
+  { to: "/receivers", label: "Receivers", Icon: ReceiverIcon },
+  { to: "/notifications", label: "Notifications", Icon: LogIcon },
+  { to: "/on-call", label: "On call", Icon: PersonIcon },
   { to: "/platform", label: "Platform", Icon: PlatformIcon },
 ];
 
@@ -15,7 +31,7 @@ export function Navigation({ onNavigate }: { onNavigate?: () => void }) {
         <Logo />
       </Box>
       <Box component="nav" aria-label="Sections" sx={{ px: 1, display: "grid", gap: 0.25 }}>
-        {items.map(({ to, label, Icon }) => (
+        {items.map(({ to, label, Icon, Count }) => (
           <Box
             key={to}
             component={NavLink}
@@ -37,6 +53,7 @@ export function Navigation({ onNavigate }: { onNavigate?: () => void }) {
           >
             <Icon sx={{ fontSize: 20 }} />
             {label}
+            {Count && <Count />}
           </Box>
         ))}
       </Box>

@@ -59,8 +59,9 @@ export const theme = createTheme({
         alignRight: { whiteSpace: "nowrap" },
       },
     },
-    // Cells can ask with @container how much room there is.
-    MuiTableContainer: { styleOverrides: { root: { containerType: "inline-size" } } },
+    // Cells can ask with @container how much room there is. Positioned, so that what is
+    // for screen readers alone scrolls with its row.
+    MuiTableContainer: { styleOverrides: { root: { containerType: "inline-size", position: "relative" } } },
     // The frame around a table is the line below its last row.
     MuiTableBody: { styleOverrides: { root: { "& > tr:last-of-type > *": { borderBottom: 0 } } } },
     MuiTableSortLabel: { styleOverrides: { icon: { fontSize: 16, marginLeft: 2, marginRight: 2 } } },

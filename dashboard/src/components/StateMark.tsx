@@ -1,5 +1,5 @@
-import Box from "@mui/material/Box";
 import type { AgentState } from "../api/schema";
+import { Dot } from "./Dot";
 
 interface Look {
   text: string;
@@ -33,17 +33,8 @@ const looks: Record<AgentState, Look> = {
 export function StateMark({ state = "AGENT_STATE_UNSPECIFIED" }: { state?: AgentState | undefined }) {
   const look = looks[state];
   return (
-    <Box
-      component="span"
-      title={look.help}
-      sx={{ display: "inline-flex", alignItems: "center", gap: 0.75, whiteSpace: "nowrap" }}
-    >
-      <Box
-        aria-hidden
-        component="span"
-        sx={{ width: 8, height: 8, borderRadius: "50%", bgcolor: look.color, flex: "none" }}
-      />
+    <Dot color={look.color} title={look.help}>
       {look.text}
-    </Box>
+    </Dot>
   );
 }

@@ -13,6 +13,39 @@ export const HostsIcon = createSvgIcon(
   <path {...stroke} d="M4 5h16v6H4zM4 13h16v6H4zM8 8h.01M8 16h.01M12 8h4M12 16h4" />,
   "Hosts",
 );
+export const AlertIcon = createSvgIcon(
+  <path
+    {...stroke}
+    d="M12 3.5a6 6 0 0 0-6 6c0 5-2 6.5-2 6.5h16s-2-1.5-2-6.5a6 6 0 0 0-6-6zM10 19.5a2 2 0 0 0 4 0"
+  />,
+  "Alert",
+);
+export const RuleIcon = createSvgIcon(
+  <path {...stroke} d="M5 4h14v16H5zM8.5 9h7M8.5 13h7M8.5 17h4" />,
+  "Rule",
+);
+export const SilenceIcon = createSvgIcon(
+  <path
+    {...stroke}
+    d="M6.5 16C5.3 16 4 16 4 16s2-1.5 2-6.5c0-.9.2-1.7.5-2.4M9 4.3a6 6 0 0 1 9 5.2c0 2.5.5 4.1 1 5.1M10 19.5a2 2 0 0 0 4 0M4 4l16 16M10 16h6"
+  />,
+  "Silence",
+);
+export const ReceiverIcon = createSvgIcon(
+  <path {...stroke} d="M4 12l16-7-5 15-3.5-6zM11.5 14L20 5" />,
+  "Receiver",
+);
+export const LogIcon = createSvgIcon(
+  <path {...stroke} d="M4 6h.01M8 6h12M4 12h.01M8 12h12M4 18h.01M8 18h12" />,
+  "Log",
+);
+export const PersonIcon = createSvgIcon(
+  <path
+    {...stroke}
+    d="M12 11.5a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7zM5 20c.5-4 3.3-5.5 7-5.5s6.5 1.5 7 5.5"
+  />,
+  "Person",
+);
 export const PlatformIcon = createSvgIcon(<path {...stroke} d="M3 12h4l3-7 4 14 3-7h4" />, "Platform");
 export const MenuIcon = createSvgIcon(<path {...stroke} d="M4 7h16M4 12h16M4 17h16" />, "Menu");
 export const SearchIcon = createSvgIcon(

@@ -9,6 +9,8 @@ export interface ChartColors {
   series: readonly string[];
   axis: string;
   grid: string;
+  /** Limits that should not be passed. */
+  limit: string;
 }
 
 export const CHART_COLORS: Record<Scheme, ChartColors> = {
@@ -27,6 +29,7 @@ export const CHART_COLORS: Record<Scheme, ChartColors> = {
     ],
     axis: "#5b6675",
     grid: "#e6e9ee",
+    limit: "#c03a32",
   },
   dark: {
     series: [
@@ -43,6 +46,7 @@ export const CHART_COLORS: Record<Scheme, ChartColors> = {
     ],
     axis: "#8d98a8",
     grid: "#262c36",
+    limit: "#f2857d",
   },
 };
 

@@ -18,3 +18,15 @@ export function timestamp(value: string | undefined): number | undefined {
   const ms = Date.parse(value);
   return Number.isNaN(ms) ? undefined : ms;
 }
+
+/** Reads a duration, such as "90s" or "0.5s", as seconds; undefined if there is none. */
+export function seconds(value: string | undefined): number | undefined {
+  if (!value) return undefined;
+  const n = Number(value.replace(/s$/, ""));
+  return Number.isNaN(n) ? undefined : n;
+}
+
+/** Writes a duration. */
+export function durationOf(seconds: number): string {
+  return `${Math.round(seconds * 1000) / 1000}s`;
+}

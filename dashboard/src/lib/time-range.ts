@@ -31,6 +31,7 @@ export const PRESETS: readonly Preset[] = [
   { key: "6h", label: "Last 6 hours", ms: 6 * HOUR },
   { key: "12h", label: "Last 12 hours", ms: 12 * HOUR },
   { key: "24h", label: "Last 24 hours", ms: 24 * HOUR },
+  { key: "7d", label: "Last 7 days", ms: 7 * 24 * HOUR },
 ];
 
 export const DEFAULT_SELECTION: TimeSelection = { range: { kind: "last", ms: 15 * MINUTE }, live: true };
@@ -40,17 +41,21 @@ export const MIN_SPAN = 10 * SECOND;
 export const MAX_SPAN = 31 * 24 * HOUR;
 
 /** Reads the selection from the URL; what makes no sense gives the default. */
-export function parseSelection(params: URLSearchParams): TimeSelection {
+export function parseSelection(params: URLSearchParams, standard = DEFAULT_SELECTION): TimeSelection {
   const from = Date.parse(params.get("from") ?? "");
   const to = Date.parse(params.get("to") ?? "");
   if (validSpan(from, to)) return { range: { kind: "between", from, to }, live: false };
   const preset = PRESETS.find((p) => p.key === params.get("last"));
-  const range = preset ? ({ kind: "last", ms: preset.ms } as const) : DEFAULT_SELECTION.range;
+  const range = preset ? ({ kind: "last", ms: preset.ms } as const) : standard.range;
   return { range, live: params.get("live") !== "0" };
 }
 
 /** Writes the selection into URL parameters; others are kept, defaults left out. */
-export function writeSelection(params: URLSearchParams, selection: TimeSelection): URLSearchParams {
+export function writeSelection(
+  params: URLSearchParams,
+  selection: TimeSelection,
+  standard = DEFAULT_SELECTION,
+): URLSearchParams {
   const out = new URLSearchParams(params);
   for (const key of ["from", "to", "last", "live"]) out.delete(key);
   const { range, live } = selection;
@@ -59,7 +64,7 @@ export function writeSelection(params: URLSearchParams, selection: TimeSelection
     out.set("to", iso(range.to));
     return out;
   }
-  const isDefault = DEFAULT_SELECTION.range.kind === "last" && DEFAULT_SELECTION.range.ms === range.ms;
+  const isDefault = standard.range.kind === "last" && standard.range.ms === range.ms;
   const preset = PRESETS.find((p) => p.ms === range.ms);
   if (preset && !isDefault) out.set("last", preset.key);
   if (!live) out.set("live", "0");

@@ -7,6 +7,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 import { extname, join } from "node:path";
 import { WebSocketServer, type WebSocket } from "ws";
+import { answerAlerting, newAlerting } from "./alerting/route";
+import type { AlertingState } from "./alerting/state";
 import { evaluate, match, type Hosts } from "./evaluate";
 
 /** What can be changed while it runs. */
@@ -21,11 +23,15 @@ export interface MockState {
   silent: boolean;
   /** How often new samples arrive, milliseconds. */
   interval: number;
+  /** How many alerts there are. */
+  alerts: number;
 }
 
 export interface Mock {
   url: string;
   state: MockState;
+  /** What people did to its alerts. */
+  alerting: AlertingState;
   close: () => Promise<void>;
 }
 
@@ -38,6 +44,9 @@ const TYPES: Record<string, string> = {
   ".woff2": "font/woff2",
 };
 
+const POLICY =
+  "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
 /** Starts one on a free port. */
 export async function startMock(changes: Partial<MockState> = {}, port = 0): Promise<Mock> {
   const state: MockState = {
@@ -47,15 +56,18 @@ export async function startMock(changes: Partial<MockState> = {}, port = 0): Pro
     ready: true,
     silent: false,
     interval: 1000,
+    alerts: 0,
     ...changes,
   };
-  const server = createServer((req, res) => void handle(state, req, res));
+  const alerting = newAlerting(state.alerts, state.agents, hostName);
+  const server = createServer((req, res) => void handle(state, alerting, req, res));
   const sockets = new WebSocketServer({ server, path: "/api/v1/live" });
   sockets.on("connection", (socket) => serveLive(state, socket));
   await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     state,
+    alerting,
     close: () => close(server, sockets),
   };
 }
@@ -67,7 +79,7 @@ async function close(server: Server, sockets: WebSocketServer) {
   await new Promise((resolve) => server.close(resolve));
 }
 
-async function handle(state: MockState, req: IncomingMessage, res: ServerResponse) {
+async function handle(state: MockState, alerting: AlertingState, req: IncomingMessage, res: ServerResponse) {
   const url = new URL(req.url ?? "/", "http://mock");
   if (!url.pathname.startsWith("/api/")) return serveFile(url.pathname, res);
   if (state.delay > 0) await new Promise((resolve) => setTimeout(resolve, state.delay));
@@ -75,9 +87,10 @@ async function handle(state: MockState, req: IncomingMessage, res: ServerRespons
     answer(res, 500, { code: 13, message: "internal error" });
     return;
   }
-  const body = req.method === "POST" ? (JSON.parse(await read(req)) as Record<string, string>) : {};
-  const found = route(state, url, body);
-  answer(res, found ? 200 : 404, found ?? { code: 5, message: "there is no agent with this id" });
+  const text = await read(req);
+  const body = text === "" ? {} : (JSON.parse(text) as Record<string, string>);
+  const found = route(state, url, body) ?? answerAlerting(alerting, req.method ?? "GET", url, body);
+  answer(res, found ? 200 : 404, found ?? { code: 5, message: "there is nothing with this id" });
 }
 
 function route(state: MockState, url: URL, body: Record<string, string>): unknown {
@@ -197,10 +210,17 @@ function serveLive(state: MockState, socket: WebSocket) {
 }
 
 async function serveFile(path: string, res: ServerResponse) {
-  const name = path.includes(".") ? path : "/index.html";
+  const file = path.startsWith("/assets/") || /^\/[^/]+\.[a-z0-9]+$/.test(path);
+  const name = file ? path : "/index.html";
   try {
     const content = await readFile(join(DIST, name));
-    res.writeHead(200, { "Content-Type": TYPES[extname(name)] ?? "application/octet-stream" }).end(content);
+    // As strict as the server: what it would block must not work here.
+    res
+      .writeHead(200, {
+        "Content-Security-Policy": POLICY,
+        "Content-Type": TYPES[extname(name)] ?? "application/octet-stream",
+      })
+      .end(content);
   } catch {
     res.writeHead(404).end();
   }

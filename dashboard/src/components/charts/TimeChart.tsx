@@ -15,6 +15,12 @@ import { useWidth } from "./useWidth";
 
 export const CHART_HEIGHT = 168;
 
+/** A span of time. */
+export interface Band {
+  from: number;
+  to: number;
+}
+
 interface Props {
   label: string;
   /** undefined while it is loaded. */
@@ -26,6 +32,9 @@ interface Props {
   legendRows: number;
   /** Lines that are not drawn, because there are too many. */
   hidden?: number;
+  /** Spans that are shaded: when something was wrong. */
+  bands?: readonly Band[];
+  height?: number;
   /** Stands over the empty axes: why there is nothing to see. */
   message?: ReactNode;
   /** Called with the span that was marked with the mouse. */
@@ -44,6 +53,8 @@ export function TimeChart({
   look,
   legendRows,
   hidden = 0,
+  bands = noBands,
+  height = CHART_HEIGHT,
   message,
   onZoom,
 }: Props) {
@@ -79,12 +90,27 @@ export function TimeChart({
         {...handlers}
         sx={{
           position: "relative",
-          height: CHART_HEIGHT,
+          height,
           touchAction: "pan-y",
           userSelect: "none",
           cursor: onZoom ? "crosshair" : "default",
         }}
       >
+        {width > 0 &&
+          visible(bands, span).map((band) => (
+            <Box
+              aria-hidden
+              key={band.from}
+              data-testid="band"
+              sx={{
+                ...overlay,
+                left: x(band.from),
+                width: Math.max(1, x(band.to) - x(band.from)),
+                bgcolor: "error.main",
+                opacity: 0.14,
+              }}
+            />
+          ))}
         <Box ref={canvas} sx={{ position: "absolute", inset: 0 }} />
         {!frame && !message && (
           <Skeleton
@@ -163,9 +189,23 @@ function useLineColors(
   }, [frame, look, colors]);
 }
 
+const noBands: readonly Band[] = [];
 const noTimes: readonly number[] = [];
 const noFrame: Frame = { t: [], lines: [] };
 const overlay = { position: "absolute", top: GRID.top, bottom: GRID.bottom, pointerEvents: "none" } as const;
+
+/** Returns the parts of the bands that lie in the span, each moment once. */
+export function visible(bands: readonly Band[], span: Band): Band[] {
+  const out: Band[] = [];
+  for (const band of [...bands].sort((a, b) => a.from - b.from)) {
+    const cut = { from: Math.max(band.from, span.from), to: Math.min(band.to, span.to) };
+    if (cut.to < cut.from) continue;
+    const last = out.at(-1);
+    if (last && cut.from <= last.to) last.to = Math.max(last.to, cut.to);
+    else out.push(cut);
+  }
+  return out;
+}
 
 function CursorTime({ x, width, text }: { x: number; width: number; text: string }) {
   const right = x > width / 2;

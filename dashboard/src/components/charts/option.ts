@@ -20,6 +20,10 @@ export interface ChartLook {
   faint?: readonly string[];
   /** The axis goes no further. */
   atMost?: number;
+  /** The ground below lines is left free: there may be many, and shaded spans behind them. */
+  bare?: boolean;
+  /** Values that the lines are compared with: drawn across the chart. */
+  limits?: readonly number[];
 }
 
 /** Makes the library's option. */
@@ -61,24 +65,52 @@ export function chartOption(
       },
       splitLine: { lineStyle: { color: colors.grid } },
     },
-    series: frame.lines.map((line, i) => ({
-      id: line.key,
-      type: "line",
-      name: line.name,
-      data: line.v.map((v, j) => [frame.t[j] ?? 0, v]),
-      showSymbol: false,
-      silent: true,
-      connectNulls: false,
-      color: colorOf(i),
-      lineStyle: { width: look.stacked ? 0.75 : 1.4, join: "round" },
-      ...(look.stacked ? { stack: "all", areaStyle: { opacity: 0.75 } } : { areaStyle: { opacity: 0.08 } }),
-    })),
+    series: [
+      ...frame.lines.map((line, i) => ({
+        id: line.key,
+        type: "line" as const,
+        name: line.name,
+        data: line.v.map((v, j) => [frame.t[j] ?? 0, v]),
+        showSymbol: false,
+        silent: true,
+        connectNulls: false,
+        color: colorOf(i),
+        lineStyle: { width: look.stacked ? 0.75 : 1.4, join: "round" as const },
+        ...(look.stacked
+          ? { stack: "all", areaStyle: { opacity: 0.75 } }
+          : look.bare
+            ? {}
+            : { areaStyle: { opacity: 0.08 } }),
+      })),
+      ...limitLines(look.limits ?? [], span, colors.limit),
+    ],
   };
+}
+
+function limitLines(limits: readonly number[], span: { from: number; to: number }, color: string) {
+  return limits.map((value, i) => ({
+    id: `limit ${i}`,
+    type: "line" as const,
+    data: [
+      [span.from, value],
+      [span.to, value],
+    ],
+    showSymbol: false,
+    silent: true,
+    color,
+    z: 3,
+    lineStyle: { width: 1.5, type: "dashed" as const },
+  }));
 }
 
 function scaleOf(frame: Frame, look: ChartLook) {
   let high = look.atLeast ?? 0;
   let low = 0;
+  for (const limit of look.limits ?? []) {
+    // A little more, so that the line is not the edge.
+    high = Math.max(high, limit * 1.05);
+    low = Math.min(low, limit * 1.05);
+  }
   for (let i = 0; i < frame.t.length; i++) {
     let sum = 0;
     for (const line of frame.lines) {

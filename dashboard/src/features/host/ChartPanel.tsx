@@ -9,7 +9,7 @@ import type { Frame } from "../../lib/frame";
 import type { Matcher } from "../../lib/promql";
 import type { PanelSpec } from "./panels";
 import { useChartData } from "./useChartData";
-import type { Selection } from "./useTimeSelection";
+import type { Selection } from "../../lib/useTimeSelection";
 
 interface Props {
   spec: PanelSpec;

@@ -5,6 +5,7 @@ import Typography from "@mui/material/Typography";
 import { Link as RouterLink } from "react-router";
 import type { ReactNode } from "react";
 import type { Agent } from "../../api/schema";
+import { FactList, type Fact } from "../../components/FactList";
 import { StateMark } from "../../components/StateMark";
 import { formatAgo, formatCount, formatSeconds, formatUptime, formatValue } from "../../lib/format";
 import { int64, timestamp } from "../../lib/proto-json";
@@ -51,7 +52,7 @@ function Facts({ agent, facts }: { agent: Agent | undefined; facts: Facts | unde
   if (!agent) return <Skeleton width={480} sx={{ mt: 0.5 }} />;
   const seen = timestamp(agent.lastAckTime);
   const skew = int64(agent.clockSkewMs);
-  const items: [string, string | undefined][] = [
+  const items: Fact[] = [
     ["System", agent.osDescription ?? agent.osType],
     [
       "CPUs",
@@ -69,32 +70,8 @@ function Facts({ agent, facts }: { agent: Agent | undefined; facts: Facts | unde
     ...Object.entries(agent.tags ?? {}),
   ];
   return (
-    <Box
-      component="dl"
-      sx={{
-        display: "flex",
-        flexWrap: "wrap",
-        columnGap: 2,
-        rowGap: 0.25,
-        m: 0,
-        mt: 0.5,
-        minHeight: 20,
-        fontSize: "0.8125rem",
-      }}
-    >
-      {items.map(
-        ([name, value]) =>
-          value && (
-            <Box key={name} sx={{ display: "flex", gap: 0.5 }}>
-              <Box component="dt" sx={{ color: "text.secondary" }}>
-                {name}
-              </Box>
-              <Box component="dd" sx={{ m: 0 }}>
-                {value}
-              </Box>
-            </Box>
-          ),
-      )}
+    <Box sx={{ mt: 0.5 }}>
+      <FactList facts={items} />
     </Box>
   );
 }

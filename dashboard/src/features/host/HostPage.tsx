@@ -13,10 +13,11 @@ import { usePageTitle } from "../../lib/usePageTitle";
 import { ChartPanel } from "./ChartPanel";
 import { ConsumersTable } from "./ConsumersTable";
 import { FilesystemsTable } from "./FilesystemsTable";
+import { HostAlerts } from "./HostAlerts";
 import { HostHeader } from "./HostHeader";
 import { PANELS } from "./panels";
 import { useFacts } from "./useHostTables";
-import { useTimeSelection } from "./useTimeSelection";
+import { useTimeSelection } from "../../lib/useTimeSelection";
 
 /** One host: what it is and how it does. */
 export function HostPage() {
@@ -73,6 +74,7 @@ function Host({ agent }: { agent: Agent }) {
           onSelect={select}
         />
       </HostHeader>
+      <HostAlerts of={of} />
       <Box
         sx={{
           display: "grid",

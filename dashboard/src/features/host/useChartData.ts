@@ -9,7 +9,7 @@ import { useStore } from "../../lib/store";
 import { Tail, type TailSample } from "../../lib/tail";
 import { bounds, MINUTE, SECOND, stepOf } from "../../lib/time-range";
 import { serverNow } from "../../api/reach";
-import type { Selection } from "./useTimeSelection";
+import type { Selection } from "../../lib/useTimeSelection";
 
 /** The past is asked for again so often although every new sample arrives. */
 const REFRESH = 5 * MINUTE;

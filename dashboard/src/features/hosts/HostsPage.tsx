@@ -1,44 +1,35 @@
 import Box from "@mui/material/Box";
 import Typography from "@mui/material/Typography";
 import { useMemo } from "react";
-import { useLocation, useNavigate, useSearchParams } from "react-router";
+import { useSearchParams } from "react-router";
 import { messageOf } from "../../api/errors";
 import type { Agent } from "../../api/schema";
 import { Notice } from "../../components/Notice";
+import { Pager } from "../../components/Pager";
 import { SearchField } from "../../components/SearchField";
 import { formatCount } from "../../lib/format";
 import { useNow } from "../../lib/useNow";
+import { usePages } from "../../lib/usePages";
 import { usePageTitle } from "../../lib/usePageTitle";
 import { EnrolHelp } from "./EnrolHelp";
 import { HostsTable } from "./HostsTable";
 import { parseView, sortBy, sortRows, writeView, type ListView } from "./list-view";
-import { Pager } from "./Pager";
 import { hostKey, useAgents, useHostValues, useTrends, type HostRow } from "./useHostList";
 
 const none: readonly Agent[] = [];
-
-// The tokens of the pages before this one; the URL holds only this page's.
-interface History {
-  before?: string[];
-}
 
 /** All hosts, as far as they fit on a page. */
 export function HostsPage() {
   usePageTitle("Hosts");
   const [params] = useSearchParams();
-  const navigate = useNavigate();
-  const before = (useLocation().state as History | null)?.before ?? [];
   const view = useMemo(() => parseView(params), [params]);
-  const show = (next: ListView, history: string[] = [], replace = false) =>
-    void navigate({ search: writeView(next).toString() }, { state: { before: history }, replace });
-  const first = { token: "", page: 0 };
+  const pages = usePages(view, writeView);
 
   const list = useAgents(view);
   const agents = list.data?.agents ?? none;
   const rows = useRows(agents, view);
   const now = useNow(5000);
   const total = list.data?.totalSize ?? 0;
-  const next = list.data?.nextPageToken;
   const partly = total > agents.length && view.sort !== "name";
 
   return (
@@ -52,7 +43,7 @@ export function HostsPage() {
           <SearchField
             label="Filter by host name"
             value={view.q}
-            onChange={(q) => show({ ...view, ...first, q }, [], true)}
+            onChange={(q) => pages.show({ ...view, q }, { replace: true })}
           />
         </Box>
       </Box>
@@ -66,7 +57,7 @@ export function HostsPage() {
           {messageOf(list.error)}
         </Notice>
       ) : list.data && agents.length === 0 ? (
-        <NothingFound view={view} onClear={() => show({ ...view, ...first, q: "" })} />
+        <NothingFound view={view} onClear={() => pages.show({ ...view, q: "" })} />
       ) : (
         <>
           <HostsTable
@@ -74,28 +65,16 @@ export function HostsPage() {
             view={view}
             now={now}
             dimmed={list.isPlaceholderData}
-            onSort={(key) => show(sortBy(view, key), before, true)}
+            onSort={(key) => pages.show(sortBy(view, key), { replace: true, keepPage: true })}
           />
           <Pager
             page={view.page}
             size={view.size}
             shown={agents.length}
             total={total}
-            onPrevious={
-              view.token === ""
-                ? undefined
-                : () =>
-                    show(
-                      { ...view, token: before.at(-1) ?? "", page: before.length === 0 ? 0 : view.page - 1 },
-                      before.slice(0, -1),
-                    )
-            }
-            onNext={
-              next
-                ? () => show({ ...view, token: next, page: view.page + 1 }, [...before, view.token])
-                : undefined
-            }
-            onSize={(size) => show({ ...view, ...first, size })}
+            onPrevious={pages.previous}
+            onNext={pages.next(list.data?.nextPageToken)}
+            onSize={(size) => pages.show({ ...view, size })}
           />
           {partly && (
             <Typography variant="caption" sx={{ color: "text.secondary" }}>

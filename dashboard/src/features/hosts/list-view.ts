@@ -1,5 +1,6 @@
 // What part of the list is shown, and in which order; it lives in the URL.
 
+import { parsePage, writePage, type PageView } from "../../lib/pages";
 import { timestamp } from "../../lib/proto-json";
 import type { HostRow } from "./useHostList";
 
@@ -18,32 +19,19 @@ export const SORT_KEYS = [
 ] as const;
 export type SortKey = (typeof SORT_KEYS)[number];
 
-export const PAGE_SIZES = [25, 50, 100, 250] as const;
-const DEFAULT_SIZE = 50;
-
-export interface ListView {
+export interface ListView extends PageView {
   /** Part of the host's name. */
   q: string;
-  size: number;
-  /** The server's token of the page; empty for the first. */
-  token: string;
-  /** Number of the page, from 0. */
-  page: number;
   sort: SortKey;
   descending: boolean;
 }
 
 /** Reads the view from the URL; what makes no sense gives the default. */
 export function parseView(params: URLSearchParams): ListView {
-  const size = Number(params.get("size"));
-  const page = Number(params.get("page") ?? "1") - 1;
-  const token = params.get("after") ?? "";
   const sort = SORT_KEYS.find((key) => key === params.get("sort")) ?? "name";
   return {
     q: params.get("q") ?? "",
-    size: PAGE_SIZES.find((s) => s === size) ?? DEFAULT_SIZE,
-    token,
-    page: token !== "" && Number.isInteger(page) && page > 0 ? page : 0,
+    ...parsePage(params),
     sort,
     descending: params.get("dir") === "desc",
   };
@@ -53,13 +41,9 @@ export function parseView(params: URLSearchParams): ListView {
 export function writeView(view: ListView): URLSearchParams {
   const out = new URLSearchParams();
   if (view.q) out.set("q", view.q);
-  if (view.size !== DEFAULT_SIZE) out.set("size", String(view.size));
   if (view.sort !== "name" || view.descending) out.set("sort", view.sort);
   if (view.descending) out.set("dir", "desc");
-  if (view.token) {
-    out.set("page", String(view.page + 1));
-    out.set("after", view.token);
-  }
+  writePage(out, view);
   return out;
 }
 

@@ -2,16 +2,17 @@ import Box from "@mui/material/Box";
 import IconButton from "@mui/material/IconButton";
 import MenuItem from "@mui/material/MenuItem";
 import Select from "@mui/material/Select";
-import { LeftIcon, RightIcon } from "../../components/icons";
-import { formatCount } from "../../lib/format";
-import { PAGE_SIZES } from "./list-view";
+import { LeftIcon, RightIcon } from "./icons";
+import { formatCount } from "../lib/format";
+import { PAGE_SIZES } from "../lib/pages";
 
 interface Props {
   page: number;
   size: number;
   /** Rows on this page. */
   shown: number;
-  total: number;
+  /** How many there are in all; undefined if the server does not say. */
+  total: number | undefined;
   onPrevious: (() => void) | undefined;
   onNext: (() => void) | undefined;
   onSize: (size: number) => void;
@@ -51,8 +52,8 @@ export function Pager({ page, size, shown, total, onPrevious, onNext, onSize }: 
         ))}
       </Select>
       <Box component="span" role="status" sx={{ minWidth: 130, textAlign: "right" }}>
-        {shown === 0 ? "none" : `${formatCount(first)}–${formatCount(first + shown - 1)}`} of{" "}
-        {formatCount(total)}
+        {shown === 0 ? "none" : `${formatCount(first)}–${formatCount(first + shown - 1)}`}
+        {total !== undefined && ` of ${formatCount(total)}`}
       </Box>
       <IconButton aria-label="Previous page" disabled={!onPrevious} onClick={onPrevious}>
         <LeftIcon />

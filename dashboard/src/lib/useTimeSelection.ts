@@ -1,15 +1,16 @@
 import { useCallback, useMemo, useState } from "react";
 import { useSearchParams } from "react-router";
-import { serverNow } from "../../api/reach";
+import { serverNow } from "../api/reach";
 import {
   bounds,
+  DEFAULT_SELECTION,
   parseSelection,
   SECOND,
   writeSelection,
   type TimeRange,
   type TimeSelection,
-} from "../../lib/time-range";
-import { useNow } from "../../lib/useNow";
+} from "./time-range";
+import { useNow } from "./useNow";
 
 /** The time range of the page as it is now. */
 export interface Selection {
@@ -22,10 +23,12 @@ export interface Selection {
   to: number;
 }
 
-/** Returns the time range in the URL, and how to choose another. */
-export function useTimeSelection(): [Selection, (selection: TimeSelection) => void] {
+/** Returns the time range in the URL, and how to choose another; standard is what no range in it means. */
+export function useTimeSelection(
+  standard: TimeSelection = DEFAULT_SELECTION,
+): [Selection, (selection: TimeSelection) => void] {
   const [params, setParams] = useSearchParams();
-  const { range, live } = useMemo(() => parseSelection(params), [params]);
+  const { range, live } = useMemo(() => parseSelection(params, standard), [params, standard]);
   const moving = live && range.kind === "last";
   const now = useNow(moving ? tickOf(range.ms) : 0);
   // A range that stands still ends at the moment when it came to stand.
@@ -40,8 +43,9 @@ export function useTimeSelection(): [Selection, (selection: TimeSelection) => vo
     return { range, moving, anchor: moving ? undefined : anchor, ...spanOf(range, end) };
   }, [range, moving, now, anchor]);
   const select = useCallback(
-    (next: TimeSelection) => setParams((current) => writeSelection(current, next), { replace: false }),
-    [setParams],
+    (next: TimeSelection) =>
+      setParams((current) => writeSelection(current, next, standard), { replace: false }),
+    [setParams, standard],
   );
   return [selection, select];
 }
