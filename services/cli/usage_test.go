@@ -21,7 +21,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{"serve now", "\"now\" is too much: `esmon serve` takes flags only; `esmon serve --help` lists them"},
 		{"serve --log-level loud", `flag --log-level: log.level: "loud" is no level; write debug, info, warn or error`},
 		{"serve --http 8080", `flag --http: http.address: "8080" is no address; write host:port, such as 127.0.0.1:8080`},
-		{"serve --target collectors", `flag --target: targets: there is no "collectors"; write all, or some of control, collector, storage, gateway, relay`},
+		{"serve --target collectors", `flag --target: targets: there is no "collectors"; write all, or some of control, collector, storage, alerting, dispatch, gateway, relay`},
 		{"version now", "\"now\" is too much: `esmon version` takes flags only; `esmon version --help` lists them"},
 		{"token list all", "\"all\" is too much: `esmon token list` takes flags only; `esmon token list --help` lists them"},
 		{"token made", "\"made\" is no command of `esmon token`; `esmon token --help` lists what there is"},

@@ -45,7 +45,7 @@ func TestCreateNodeToken(t *testing.T) {
 	_, err = tokens.CreateNodeToken(t.Context(), &clusterv1.CreateNodeTokenRequest{Name: "s1", Targets: []string{"storage"}, TtlSeconds: 8 * 24 * 3600})
 	wantFault(t, fault.GRPC(err), fault.Invalid, "ttl_out_of_range", "604800")
 	_, err = tokens.CreateNodeToken(t.Context(), &clusterv1.CreateNodeTokenRequest{Name: "s1", Targets: []string{"alerts"}})
-	wantFault(t, fault.GRPC(err), fault.Invalid, "node_invalid", "collector, control, gateway, relay, storage")
+	wantFault(t, fault.GRPC(err), fault.Invalid, "node_invalid", "alerting, all, collector, control, dispatch, gateway, relay, storage")
 }
 
 func TestListNodeTokens(t *testing.T) {
