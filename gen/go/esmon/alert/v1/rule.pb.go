@@ -1044,10 +1044,10 @@ const file_esmon_alert_v1_rule_proto_rawDesc = "" +
 	"\vHostSummary\x12\x12\n" +
 	"\x04host\x18\x01 \x01(\tR\x04host\x12\x1a\n" +
 	"\bepisodes\x18\x02 \x01(\x03R\bepisodes\x121\n" +
-	"\x06firing\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x06firing2\xc5\x04\n" +
+	"\x06firing\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x06firing2\xc7\x04\n" +
 	"\vRuleService\x12g\n" +
-	"\tListRules\x12 .esmon.alert.v1.ListRulesRequest\x1a!.esmon.alert.v1.ListRulesResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/rules\x12i\n" +
-	"\aGetRule\x12\x1e.esmon.alert.v1.GetRuleRequest\x1a\x1f.esmon.alert.v1.GetRuleResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/api/v1/rules/{id=**}\x12s\n" +
+	"\tListRules\x12 .esmon.alert.v1.ListRulesRequest\x1a!.esmon.alert.v1.ListRulesResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/api/v1/rules\x12k\n" +
+	"\aGetRule\x12\x1e.esmon.alert.v1.GetRuleRequest\x1a\x1f.esmon.alert.v1.GetRuleResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/api/v1/rules/{id=*/**}\x12s\n" +
 	"\n" +
 	"CheckRules\x12!.esmon.alert.v1.CheckRulesRequest\x1a\".esmon.alert.v1.CheckRulesResponse\"\x1e\x82\xd3\xe4\x93\x02\x18:\x01*\"\x13/api/v1/rules:check\x12o\n" +
 	"\tTestRules\x12 .esmon.alert.v1.TestRulesRequest\x1a!.esmon.alert.v1.TestRulesResponse\"\x1d\x82\xd3\xe4\x93\x02\x17:\x01*\"\x12/api/v1/rules:test\x12|\n" +
