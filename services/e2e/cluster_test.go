@@ -100,7 +100,7 @@ func TestClusterLosesNothing(t *testing.T) {
 	})
 	agents := 100 // 25,000 samples a second
 	if minutes > 0 {
-		agents = 220
+		agents = 240 // 60,000, so that 50,000 are left with all outages
 	}
 	l := startLoad(t, p, agents, 400*time.Millisecond)
 	r := chaos.New(p, l.Fleet, seed, t.Logf)
