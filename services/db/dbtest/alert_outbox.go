@@ -22,6 +22,7 @@ var alertOutboxTests = map[string]func(*testing.T, alert.Store){
 	"OutboxOfUnknown":     testAlertsUnknown,
 	"CancelledOutbox":     testAlertsCancelledOutbox,
 	"BeginsThatRace":      testAlertsBeginRace,
+	"FinishesThatRace":    testAlertsFinishRace,
 	"DeliveriesThatRace":  testAlertsDeliveriesRace,
 	"PublishersThatRace":  testAlertsPublishersRace,
 	"CommitsBesideBegins": testAlertsCommitsBesideBegins,

@@ -36,6 +36,36 @@ func testAlertsBeginRace(t *testing.T, s alert.Store) {
 	}
 }
 
+// Of tries that end at once none is forgotten, and one that delivered is not undone by
+// one that did not: the first worker was slow, and another took its place.
+func testAlertsFinishRace(t *testing.T, s alert.Store) {
+	const notifications, tries = 8, 8
+	var c alert.Commit
+	for i := range notifications {
+		c.Notify = append(c.Notify, notification(fmt.Sprint("n", i), "r", fmt.Sprint("o", i)))
+	}
+	commitNow(t, s, &c)
+	var g errgroup.Group
+	for i := range notifications {
+		for try := range tries {
+			state := alert.Waiting
+			if try == tries/2 {
+				state = alert.Delivered
+			}
+			attempt := alert.Attempt{Time: int64(try), Delivered: state == alert.Delivered}
+			g.Go(func() error { return s.Finish(t.Context(), fmt.Sprint("n", i), attempt, state, 100) })
+		}
+	}
+	must(t, g.Wait())
+	for i := range notifications {
+		n := one(t, s, fmt.Sprint("n", i))
+		last := n.Attempts[len(n.Attempts)-1]
+		if n.State != alert.Delivered || !last.Delivered || n.Tries != len(n.Attempts) {
+			t.Errorf("%s is %s after %d tries, of which the last is %+v", n.ID, n.State, n.Tries, last)
+		}
+	}
+}
+
 // deliveries is what workers did.
 type deliveries struct {
 	mu    sync.Mutex // guards all

@@ -75,7 +75,7 @@ func (a *Alerts) Finish(ctx context.Context, id string, attempt alert.Attempt, s
 	return failed(within(ctx, a.db.pool, durable, func(tx pgx.Tx) error {
 		var before, attempts string
 		var tries, now int64
-		err := a.db.pool.QueryRow(ctx, "SELECT state, attempts, tries, "+clockMS+" FROM alert_notifications WHERE id = $1 FOR NO KEY UPDATE", id).Scan(&before, &attempts, &tries, &now)
+		err := tx.QueryRow(ctx, "SELECT state, attempts, tries, "+clockMS+" FROM alert_notifications WHERE id = $1 FOR NO KEY UPDATE", id).Scan(&before, &attempts, &tries, &now)
 		if err != nil {
 			return found(err)
 		}
