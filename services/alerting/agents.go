@@ -49,8 +49,17 @@ type closings struct {
 }
 
 // justNow is how long ago something must have come from an agent whose connection ended
-// for its host to count as there.
-const justNow = 5000
+// for its host to count as there, in milliseconds: that of a host that is gone ends when
+// its keepalive was not answered for twice that.
+const justNow = 10_000
+
+// look notes which connections ended since it was called last.
+func (c *closings) look(f *fleet, now int64) {
+	for id := range f.agents {
+		s := f.agents[id]
+		c.note(&s, now)
+	}
+}
 
 func (c *closings) note(s *AgentStatus, now int64) {
 	if c.connected == nil {
@@ -73,7 +82,6 @@ func (c *closings) samples(f *fleet, t int64) []query.Sample {
 	collectors, sites := map[[2]string]share{}, map[string]share{}
 	for id := range f.agents {
 		s := f.agents[id]
-		c.note(&s, f.wall)
 		state := f.condition(id)
 		if state == unknown {
 			continue // it is too early to say

@@ -81,6 +81,10 @@ func DefaultConfig() Config {
 	}
 }
 
+// tickInterval returns how often it is looked at least how far the log was read: often
+// enough for an agent's silence to be told from the log's.
+func (c *Config) tickInterval() time.Duration { return min(5*time.Second, c.SilentAfter/3) }
+
 // Validate returns what is wrong, each with what would be right.
 func (c *Config) Validate() error {
 	var errs []error

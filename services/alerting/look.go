@@ -44,10 +44,13 @@ func (k *look) gap(from int64, to time.Time) {
 	}
 }
 
-// disturbed notes that senders could not send.
+// disturbed notes that senders could not send. What is recorded of agents is there again
+// when they were looked at once after that.
 func (k *look) disturbed() {
 	k.patient = k.mono.Add(k.a.cfg.SilentAfter)
-	k.fresh = k.data().Add(k.a.cfg.SilentAfter).UnixMilli()
+	interval := k.a.cfg.AgentInterval.Milliseconds()
+	looked := k.data().Add(k.a.cfg.SilentAfter + step).UnixMilli()
+	k.fresh = looked - looked%interval + interval
 }
 
 // again looks at the clocks and at how far the data was read.

@@ -1,6 +1,7 @@
 package alerting
 
 import (
+	"maps"
 	"testing"
 	"time"
 
@@ -25,6 +26,50 @@ func TestSilentAgentsAreAnAlertOfTheirOwn(t *testing.T) {
 		w.off(false, "h2")
 		pass(25 * time.Second)
 		w.expect("Gone h2 firing", "Gone h2 resolved")
+	})
+}
+
+// However seldom rules are evaluated, and if there are none: whether agents are there is
+// known all the time.
+func TestRulesThatRunSeldom(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1", "h2", "h3"}, func(t *testing.T, w *world) {
+		w.rules.set(groupOf(2*time.Minute, gone, "High: cpu > 90"))
+		p := w.start()
+		defer p.end()
+		w.cpu("h1", 95)
+		for range 10 * 60 {
+			pass(time.Second)
+			if why := w.heldFor("High", "h1"); why != "" {
+				t.Fatalf("the alert is held: %s", why)
+			}
+		}
+		w.expect("High h1 firing")
+		w.off(true, "h2")
+		pass(3 * time.Minute)
+		w.expect("High h1 firing", "Gone h2 firing")
+	})
+}
+
+func TestAgentsAreSeenWithoutRules(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1", "h2"}, func(t *testing.T, w *world) {
+		w.rules.set()
+		p := w.start()
+		defer p.end()
+		w.off(true, "h2")
+		pass(3 * time.Minute)
+		up := map[string]float64{}
+		w.set(func() {
+			for _, s := range w.samples {
+				if s.Labels.Get(metric.NameLabel) == AgentUp {
+					up[s.Labels.Get("host_id")] = s.V
+				}
+			}
+		})
+		if want := map[string]float64{"h1": 1, "h2": 0}; !maps.Equal(up, want) {
+			t.Errorf("up is %v, want %v", up, want)
+		}
 	})
 }
 

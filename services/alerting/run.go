@@ -42,6 +42,7 @@ func (l *leader) lookAround() {
 		}
 		l.stalled = l.advance.stalled(l.fleet())
 		l.fleet().stalled = l.stalled
+		l.closings.look(l.fleet(), l.look.wall.UnixMilli())
 		l.hold(l.fleet())
 		l.endExternal()
 		l.forgetLeftover()
@@ -64,15 +65,18 @@ func (l *leader) fleet() *fleet {
 	return l.agentsNow
 }
 
-// wantTick has a tick published for each time at which a group is to be evaluated.
+// wantTick has a tick published for each time at which a group is to be evaluated, and
+// in between: agents are judged by how far the log was read, however slow the rules are.
 func (l *leader) wantTick() {
-	newest := int64(0)
+	data := l.look.data()
+	newest := data.Truncate(l.a.cfg.tickInterval())
 	for _, g := range l.order {
-		newest = max(newest, g.floor(l.look.data().Add(-l.a.cfg.Grace).UnixMilli()))
+		due := time.UnixMilli(g.floor(data.Add(-l.a.cfg.Grace).UnixMilli())).Add(l.a.cfg.Grace)
+		if due.After(newest) {
+			newest = due
+		}
 	}
-	if newest > 0 {
-		l.ticker.want(time.UnixMilli(newest).Add(l.a.cfg.Grace))
-	}
+	l.ticker.want(newest)
 }
 
 // schedule gives the groups that something is to be done for to the pool.
@@ -179,6 +183,7 @@ func (l *leader) pause() time.Duration {
 	pause := step
 	until := func(d time.Duration) { pause = min(pause, max(d, time.Millisecond)) }
 	data := l.look.data()
+	until(data.Truncate(l.a.cfg.tickInterval()).Add(l.a.cfg.tickInterval()).Sub(data))
 	for _, g := range l.order {
 		next := g.floor(data.Add(-l.a.cfg.Grace).UnixMilli()) + g.interval
 		until(time.UnixMilli(next).Add(l.a.cfg.Grace).Sub(data))

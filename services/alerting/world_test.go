@@ -226,7 +226,7 @@ func (r *fakeRules) Changed() <-chan struct{} { return r.changed }
 func (r *fakeRules) set(groups ...*rule.Group) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.groups = groups
+	r.groups = append([]*rule.Group{}, groups...) // not nil: they were read
 	select {
 	case r.changed <- struct{}{}:
 	default:
