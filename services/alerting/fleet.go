@@ -15,8 +15,8 @@ type fleet struct {
 	read   int64 // all that was published up to then is read, by the data's clock
 	wall   int64 // the same by the server's
 	agents map[string]AgentStatus
-	// patient is how long nobody is judged by what did not come: this process only
-	// just began to look, or the clock jumped.
+	// patient tells that nobody is judged by what did not come: this process only just
+	// began to look and may not have read anything yet, or the clock jumped.
 	patient bool
 	stalled map[string]bool // agents that are heard, and whose data does not get further
 }
@@ -35,7 +35,7 @@ func (a *Alerting) lookAtAgents(k *look) *fleet {
 	all := a.deps.Data.Agents()
 	f := &fleet{
 		cfg: &a.cfg, data: a.deps.Data, read: millis(k.read), wall: millis(k.read) + k.shift.Milliseconds(),
-		patient: k.patientNow(), agents: make(map[string]AgentStatus, len(all)),
+		patient: k.patientNow() || k.read.IsZero(), agents: make(map[string]AgentStatus, len(all)),
 	}
 	for _, s := range all {
 		f.agents[s.ID] = s

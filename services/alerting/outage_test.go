@@ -313,3 +313,34 @@ func TestAFailingRuleIsMadeUpForByTheNextLeader(t *testing.T) {
 		w.expect("High h1 firing") // it has held for over a minute, though nobody could look
 	})
 }
+
+// A process that begins while the ingest log is away knows nothing about agents.
+func TestBeginningWithoutTheLog(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
+		w.rules.set(groupOf(every, gone, "High: cpu > 90"))
+		p := w.start()
+		w.cpu("h1", 95)
+		pass(time.Minute)
+		p.end()
+		w.breakLog(true)
+		w.set(func() { w.read = time.Time{} })
+		p = w.start()
+		defer p.end()
+		for range 5 * 60 {
+			pass(time.Second)
+			if why := w.heldFor("High", "h1"); why == alert.AgentSilent {
+				t.Fatal("the host is blamed")
+			}
+		}
+		if why := w.heldFor("High", "h1"); why != alert.EvaluationFailed {
+			t.Errorf("held: %q", why)
+		}
+		w.breakLog(false)
+		pass(2 * time.Minute)
+		if why := w.heldFor("High", "h1"); why != "" {
+			t.Errorf("it stays held: %s", why)
+		}
+		w.expect("High h1 firing")
+	})
+}
