@@ -371,7 +371,7 @@ func TestSettlingBesidePruning(t *testing.T) {
 	}
 	close(stop)
 	<-done
-	follower.db.Prune() // the last one may have come before the last hours
+	follower.db.Prune()                         // the last one may have come before the last hours
 	if n := follower.db.Stats().Pairs; n > 60 { // of the last 50 hours
 		t.Errorf("%d pairs were not forgotten", n)
 	}
