@@ -51,6 +51,7 @@ type Group struct {
 // it, never one without the other.
 type Commit struct {
 	Progress []Progress
+	Gone     []string    // rule groups whose Progress is deleted, before Progress is stored
 	Late     []Late      // stored or replaced
 	Caught   []Late      // deleted: the agent is level with the group again
 	Alerts   []Alert     // stored or replaced
@@ -66,7 +67,7 @@ type Commit struct {
 
 // Empty tells whether nothing changes.
 func (c *Commit) Empty() bool {
-	return len(c.Progress)+len(c.Late)+len(c.Caught)+len(c.Alerts)+len(c.Forget)+len(c.Episodes)+
+	return len(c.Progress)+len(c.Gone)+len(c.Late)+len(c.Caught)+len(c.Alerts)+len(c.Forget)+len(c.Episodes)+
 		len(c.Unmade)+len(c.Events)+len(c.Groups)+len(c.Notify)+len(c.EndedAcks) == 0
 }
 

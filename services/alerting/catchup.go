@@ -26,6 +26,7 @@ type catchup struct {
 	agents  map[string]bool
 	at      int64 // evaluated up to there, in memory
 	rule    int   // the rule that is next
+	portion portion
 	pending changes
 }
 
@@ -98,7 +99,7 @@ func (c *catchup) level(g *group, f *fleet) int64 {
 func (j *job) catchUpSome(ctx context.Context) bool {
 	g, c := j.g, j.g.catchup
 	level := c.level(g, j.fleet)
-	most := int64(evaluateTimes)
+	most := c.portion.times()
 	if g.eval.Interleaved() {
 		most = 1
 	}
@@ -126,6 +127,7 @@ func (j *job) catchUpSome(ctx context.Context) bool {
 func (j *job) catchUpRules(ctx context.Context, times []int64) bool {
 	g, c := j.g, j.g.catchup
 	env := j.catchUpEnv(c)
+	slowest := time.Duration(0)
 	for ; c.rule < len(g.rules); c.rule++ {
 		if g.scopes[c.rule] != perAgent {
 			continue
@@ -138,15 +140,18 @@ func (j *job) catchUpRules(ctx context.Context, times []int64) bool {
 			return false
 		}
 		c.pending.addResult(r)
+		slowest = max(slowest, timed.spent)
 		if len(r.Errors) == 0 {
 			continue
 		}
 		j.a.log.Debug("a rule failed for agents that are caught up", "rule", r.Errors[0].Rule.ID, "error", r.Errors[0].Err)
 		if !ofItself(r.Errors[0].Err) {
+			c.portion.took(slowest, timed.limit)
 			return false
 		}
 	}
 	c.rule = 0
+	c.portion.took(slowest, j.a.cfg.RuleTimeout)
 	return true
 }
 

@@ -33,6 +33,12 @@ func (c *changes) init() {
 	}
 }
 
+// empty tells whether the changes are worth telling of. Those made as a service only are
+// not.
+func (c *changes) empty() bool {
+	return len(c.alerts)+len(c.forget)+len(c.episodes)+len(c.unmade)+len(c.events) == 0
+}
+
 // addResult adds what came of a rule.
 func (c *changes) addResult(r eval.Result) {
 	c.init()

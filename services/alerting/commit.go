@@ -23,7 +23,8 @@ type pending struct {
 	changes
 
 	moved   map[*group]standing // groups that were evaluated, and how far; they may be at work again
-	caught  []alert.Late        // of groups that are gone
+	caught  []alert.Late        // of groups and rules that are gone
+	removed []string            // groups
 	tokens  []int64             // of alerts from outside
 	taken   func()              // called once those are committed
 	version int64               // of what people set, when it was last read
@@ -36,9 +37,10 @@ type pending struct {
 
 // gone notes that a group is not evaluated any more.
 func (p *pending) gone(g *group) {
-	for who, stand := range g.stored.late {
-		p.caught = append(p.caught, g.lateOf(who, stand))
+	for row := range g.stored.rows(g.def.ID()) {
+		p.caught = append(p.caught, row)
 	}
+	p.removed = append(p.removed, g.def.ID())
 	delete(p.moved, g)
 }
 
@@ -47,7 +49,7 @@ func (p *pending) gone(g *group) {
 func (l *leader) take(c *changes) {
 	c.apply(l.book)
 	l.pending.add(c)
-	if len(c.alerts)+len(c.forget)+len(c.episodes)+len(c.unmade)+len(c.events) > 0 {
+	if !c.empty() {
 		l.touch()
 	}
 	l.a.record.add(l.pending.takeSamples())
@@ -111,7 +113,7 @@ func (l *leader) commit(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, l.a.commitTimeout)
 	defer cancel()
 	p := &l.pending
-	c := &alert.Commit{Caught: p.caught}
+	c := &alert.Commit{Caught: p.caught, Gone: p.removed}
 	for _, g := range l.order {
 		if s, ok := p.moved[g]; ok {
 			g.moved(c, s)

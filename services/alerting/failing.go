@@ -18,9 +18,20 @@ type failure struct {
 	tries   int   // that failed, since it worked last
 	retry   int64 // not before that time of evaluation
 	message string
-	// pending is what came of the times that were made up for. It is told once the
-	// rule is level with the others: nobody is paged for what is over.
+	portion portion
+	// pending is what came of the times after base that were made up for. It is told
+	// once the rule is level with the others: nobody is paged for what is over.
 	pending changes
+	base    int64
+}
+
+// told returns up to where the rule is evaluated and that is told. Who goes on from
+// what is stored goes on from there.
+func (f *failure) told() int64 {
+	if f.pending.empty() {
+		return f.stand
+	}
+	return f.base
 }
 
 const (
@@ -54,18 +65,22 @@ func (j *job) rule(ctx context.Context, i int, times []int64, env eval.Env) bool
 	if len(r.Errors) > 0 {
 		j.noteHealth(i, times, time.Since(began), r.Errors[0].Err)
 		j.fail(i, r.Errors[0].T, &r.Errors[0], timed.over)
-		return false
+	} else {
+		j.noteHealth(i, times, time.Since(began), nil)
 	}
-	j.noteHealth(i, times, time.Since(began), nil)
 	if f := j.g.failing[j.g.rules[i].Rule.ID]; f != nil {
-		f.stand, f.tries = times[len(times)-1], 0
+		f.portion.took(timed.spent, timed.limit)
+		if len(r.Errors) == 0 {
+			f.stand, f.tries = times[len(times)-1], 0
+		}
 	}
-	return true
+	return len(r.Errors) == 0
 }
 
 // take adds what came of a rule to what is told, or to what waits until it is level.
 func (j *job) take(i int, r eval.Result) {
 	if f := j.g.failing[j.g.rules[i].Rule.ID]; f != nil {
+		f.base = f.told()
 		f.pending.addResult(r)
 		return
 	}
@@ -140,7 +155,7 @@ func (j *job) failed(ctx context.Context) {
 
 // makeUp evaluates a rule that failed at some of the times that are missing.
 func (j *job) makeUp(ctx context.Context, i int, f *failure) bool {
-	times := j.g.times(f.stand, min(j.g.ruleStand(i), f.stand+evaluateTimes*j.g.interval))
+	times := j.g.times(f.stand, min(j.g.ruleStand(i), f.stand+f.portion.times()*j.g.interval))
 	if j.g.scopes[i] == ofPlatform && times[0] < j.fresh {
 		f.stand = times[0]
 		return true

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/esolutions/esmon/services/metric"
 	"github.com/esolutions/esmon/services/query"
 	"github.com/esolutions/esmon/services/rule/eval"
 )
@@ -18,6 +19,41 @@ func (*fakeLease) Run(ctx context.Context) error {
 }
 
 func (l *fakeLease) Held() bool { return l.held.Load() }
+
+// lazyQueries take some time for each time that is long ago.
+type lazyQueries struct {
+	Queries
+
+	takes time.Duration
+}
+
+type lazyQuerier struct {
+	eval.Querier
+
+	takes time.Duration
+}
+
+func (q lazyQueries) Only(keep func(metric.Labels) bool) eval.Querier {
+	return lazyQuerier{q.Queries.Only(keep), q.takes}
+}
+
+func (q lazyQueries) Round(ctx context.Context, from, to time.Time) (eval.Querier, func()) {
+	one, end := q.Queries.Round(ctx, from, to)
+	return lazyQuerier{one, q.takes}, end
+}
+
+func (q lazyQuerier) Range(ctx context.Context, expr string, start, end time.Time, step time.Duration) (query.Matrix, error) {
+	if end.Sub(start) > time.Minute {
+		times := end.Sub(start).Seconds() / step.Seconds()
+		limited, cancel := context.WithTimeout(ctx, time.Duration(times*float64(q.takes)))
+		defer cancel()
+		<-limited.Done()
+	}
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	return q.Querier.Range(ctx, expr, start, end, step)
+}
 
 // slowQueries never answer one expression.
 type slowQueries struct {

@@ -31,7 +31,7 @@ func (l *leader) goBack(g *group, f *fleet, now int64) {
 		}
 	}
 	for id, f := range g.failing {
-		stand, ok := g.stored.late[id]
+		stand, ok := g.stored.failing[id]
 		if !ok {
 			stand = f.stand
 		}

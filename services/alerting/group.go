@@ -39,10 +39,17 @@ type group struct {
 	health []ruleHealth
 }
 
-// standing is what the database knows of how far a group is.
+// standing is what the database knows of how far a group is. A rule that fails is a row
+// of its own there, as if it were a group, so that it keeps its place when it moves to
+// another one.
 type standing struct {
-	done int64
-	late map[string]int64 // of agents and many, by the group's id; of failing rules, by theirs with the agent many
+	done    int64
+	late    map[string]int64 // agents, and many
+	failing map[string]int64 // rules
+}
+
+func newStanding(done int64) standing {
+	return standing{done: done, late: map[string]int64{}, failing: map[string]int64{}}
 }
 
 // newGroup returns a group that starts from what is stored. With nothing stored it
@@ -72,7 +79,7 @@ func newGroup(def *rule.Group, cfg *Config, opt eval.Options, alerts []alert.Ale
 	}
 	g.takeStands(s)
 	e.Restore(alerts)
-	g.stored = g.standing()
+	g.stored = s
 	return g, nil
 }
 
@@ -98,25 +105,18 @@ func checkNames(def *rule.Group) error {
 // another than it was.
 func (g *group) takeStands(s standing) {
 	g.done = g.floor(g.done)
-	for who, stand := range s.late {
-		if _, ok := g.ruleIndex(who); ok {
-			g.failing[who] = &failure{stand: g.floor(stand), since: stand, message: "it failed before this process began to lead"}
-			continue
+	for i := range g.rules {
+		id := g.rules[i].Rule.ID
+		if stand, ok := s.failing[id]; ok {
+			g.failing[id] = &failure{stand: g.floor(stand), since: stand, message: "it failed before this process began to lead"}
 		}
+	}
+	for who, stand := range s.late {
 		g.late[who] = min(g.floor(stand), g.done)
 	}
 	if !g.has(overMany) {
 		delete(g.late, many)
 	}
-}
-
-func (g *group) ruleIndex(id string) (int, bool) {
-	for i := range g.rules {
-		if g.rules[i].Rule.ID == id {
-			return i, true
-		}
-	}
-	return 0, false
 }
 
 func (g *group) has(s scope) bool {
@@ -150,7 +150,7 @@ func (g *group) standOf(who string) int64 {
 // process that goes on from it evaluates that time again, which changes nothing for
 // those that were evaluated already.
 func (g *group) standing() standing {
-	s := standing{done: g.done, late: map[string]int64{}}
+	s := newStanding(g.done)
 	for _, stand := range g.late {
 		if stand >= g.done-g.interval {
 			s.done = min(s.done, stand)
@@ -162,19 +162,23 @@ func (g *group) standing() standing {
 		}
 	}
 	for id, f := range g.failing {
-		if f.stand < s.done {
-			s.late[id] = f.stand
+		if stand := f.told(); stand < s.done {
+			s.failing[id] = stand
 		}
 	}
 	return s
 }
 
-// lateOf returns the row of somebody in a standing.
-func (g *group) lateOf(who string, stand int64) alert.Late {
-	if _, ok := g.ruleIndex(who); ok {
-		return alert.Late{Group: who, Agent: many, Evaluated: stand}
+// rows returns who is behind, as it is stored.
+func (s *standing) rows(group string) map[alert.Late]int64 {
+	all := make(map[alert.Late]int64, len(s.late)+len(s.failing))
+	for who, stand := range s.late {
+		all[alert.Late{Group: group, Agent: who}] = stand
 	}
-	return alert.Late{Group: g.def.ID(), Agent: who, Evaluated: stand}
+	for id, stand := range s.failing {
+		all[alert.Late{Group: id, Agent: many}] = stand
+	}
+	return all
 }
 
 // moved adds to the commit how far the group is, as far as that changed.
@@ -182,14 +186,16 @@ func (g *group) moved(c *alert.Commit, now standing) {
 	if now.done != g.stored.done {
 		c.Progress = append(c.Progress, alert.Progress{Group: g.def.ID(), Evaluated: now.done})
 	}
-	for who, stand := range now.late {
-		if had, ok := g.stored.late[who]; !ok || had != stand {
-			c.Late = append(c.Late, g.lateOf(who, stand))
+	was, is := g.stored.rows(g.def.ID()), now.rows(g.def.ID())
+	for row, stand := range is {
+		if had, ok := was[row]; !ok || had != stand {
+			row.Evaluated = stand
+			c.Late = append(c.Late, row)
 		}
 	}
-	for who, stand := range g.stored.late {
-		if _, ok := now.late[who]; !ok {
-			c.Caught = append(c.Caught, g.lateOf(who, stand))
+	for row := range was {
+		if _, ok := is[row]; !ok {
+			c.Caught = append(c.Caught, row)
 		}
 	}
 	g.stored = now

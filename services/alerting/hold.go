@@ -60,12 +60,25 @@ func (g *group) holder(f *fleet, stuck string, minCoverage float64) func(*alert.
 		return nil
 	}
 	return func(a *alert.Alert) *alert.Hold {
+		if g.inThePast(a) {
+			return a.Hold // how it stands there is not told, and so neither is why
+		}
 		hold := why(a)
 		if hold != nil && a.Hold != nil && a.Hold.Reason == hold.Reason {
 			return a.Hold // what was said at first stands: it is not written again each second
 		}
 		return hold
 	}
+}
+
+// inThePast tells whether the evaluation has the alert as it was some time ago: times
+// are being made up for, and it is told how it stands when they are through.
+func (g *group) inThePast(a *alert.Alert) bool {
+	if g.catchup != nil && g.catchup.agents[a.Agent] {
+		return true
+	}
+	f := g.failing[a.RuleID]
+	return f != nil && !f.pending.empty()
 }
 
 // agentHold says why alerts on the agent's data are held. As long as it is too early

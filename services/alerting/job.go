@@ -34,9 +34,6 @@ type outcome struct {
 	err    error
 }
 
-// evaluateTimes is how many times are evaluated at once at most.
-const evaluateTimes = 240
-
 // run evaluates what is due, in this order: what is new, what waited for several
 // agents, rules that failed, and agents that were behind.
 func (j *job) run(ctx context.Context) outcome {

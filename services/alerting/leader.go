@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -153,12 +154,12 @@ func (a *Alerting) takeLead(ctx context.Context, groups []*rule.Group) (*leader,
 func standings(s *alert.Snapshot) map[string]standing {
 	all := map[string]standing{}
 	for _, p := range s.Progress {
-		all[p.Group] = standing{done: p.Evaluated, late: map[string]int64{}}
+		all[p.Group] = newStanding(p.Evaluated)
 	}
 	for _, late := range s.Late {
 		st, ok := all[late.Group]
 		if !ok {
-			st = standing{late: map[string]int64{}}
+			st = newStanding(0)
 			all[late.Group] = st
 		}
 		st.late[late.Agent] = late.Evaluated
@@ -220,24 +221,28 @@ func (l *leader) setGroup(def *rule.Group, was *group, alerts map[string][]alert
 	}
 	if was != nil {
 		g.stored, g.missing, g.ahead, g.spans = was.stored, was.missing, was.ahead, was.spans
+		return g, nil
+	}
+	delete(l.stood, def.ID()) // the group knows it by now
+	for _, r := range def.Rules {
+		delete(l.stood, r.ID)
 	}
 	return g, nil
 }
 
 // standingOf returns how far a group is: as in memory, else as stored.
 func (l *leader) standingOf(def *rule.Group, was *group) standing {
-	s := standing{late: map[string]int64{}}
 	if was != nil {
-		s = was.standing()
-	} else if stored, ok := l.stood[def.ID()]; ok {
+		return was.standing()
+	}
+	s := newStanding(0)
+	if stored, ok := l.stood[def.ID()]; ok {
 		s.done = stored.done
-		for who, stand := range stored.late {
-			s.late[who] = stand
-		}
+		maps.Copy(s.late, stored.late)
 	}
 	for _, r := range def.Rules {
-		if stored, ok := l.stood[r.ID]; ok && was == nil {
-			s.late[r.ID] = stored.late[many]
+		if stored, ok := l.stood[r.ID]; ok {
+			s.failing[r.ID] = stored.late[many]
 		}
 	}
 	return s
@@ -259,6 +264,7 @@ func (l *leader) forgetStood(defs []*rule.Group) {
 		for who, stand := range s.late {
 			l.pending.caught = append(l.pending.caught, alert.Late{Group: id, Agent: who, Evaluated: stand})
 		}
+		l.pending.removed = append(l.pending.removed, id)
 		delete(l.stood, id)
 	}
 }

@@ -81,8 +81,9 @@ func TestWhatIsStoredOfAGroup(t *testing.T) {
 	g.late = map[string]int64{"straggler": 1040, "silent": 900, many: 1020}
 	g.failing["test/Rule"] = &failure{stand: 1000}
 	s := g.standing()
-	if want := map[string]int64{"silent": 900, many: 1020, "test/Rule": 1000}; s.done != 1040 || !maps.Equal(s.late, want) {
-		t.Errorf("stored is %d, %v; want 1040, %v", s.done, s.late, want)
+	late, failing := map[string]int64{"silent": 900, many: 1020}, map[string]int64{"test/Rule": 1000}
+	if s.done != 1040 || !maps.Equal(s.late, late) || !maps.Equal(s.failing, failing) {
+		t.Errorf("stored is %+v; want 1040, %v, %v", s, late, failing)
 	}
 	var c alert.Commit
 	g.moved(&c, g.standing())

@@ -125,6 +125,9 @@ func (s *memoryStore) commitState(c *alert.Commit) {
 	for _, key := range c.Forget {
 		delete(s.alerts, key)
 	}
+	for _, group := range c.Gone {
+		delete(s.progress, group)
+	}
 	for _, p := range c.Progress {
 		s.progress[p.Group] = p.Evaluated
 	}

@@ -36,6 +36,7 @@ type Notification struct {
 // Rows are what a commit changes, each row once.
 type Rows struct {
 	Progress   []alert.Progress
+	Gone       []string
 	Late       []alert.Late
 	Caught     []alert.Late
 	Alerts     []Doc
@@ -63,7 +64,10 @@ func Encode(c *alert.Commit) (*Rows, error) {
 	return r, err
 }
 
-func (r *Rows) addProgress(c *alert.Commit) error {
+func (r *Rows) addProgress(c *alert.Commit) (err error) {
+	if r.Gone, err = texts("rule group", c.Gone); err != nil {
+		return err
+	}
 	var check checks
 	for i := range c.Progress {
 		check.text("rule group", c.Progress[i].Group)

@@ -108,6 +108,8 @@ func testAlertsReplace(t *testing.T, s alert.Store) {
 	same(t, "groups", state.Groups, []alert.Group{{Key: "g1", Doc: []byte("new")}})
 	same(t, "progress", state.Progress, []alert.Progress{{Group: "f;a", Evaluated: 9000}, {Group: "f;b", Evaluated: 3500}})
 	same(t, "late agents", state.Late, []alert.Late{{Group: "f;a", Agent: "", Evaluated: 2500}, {Group: "f;b", Agent: "agent-2", Evaluated: 1}})
+	must(t, s.Commit(t.Context(), epoch, &alert.Commit{Gone: []string{"f;b", "unknown", "f;b"}}))
+	same(t, "progress", stateOf(t, s).Progress, []alert.Progress{{Group: "f;a", Evaluated: 9000}})
 	episodes, err := s.Episodes(t.Context(), alert.EpisodePage{Limit: 10})
 	must(t, err)
 	same(t, "episodes", episodes, []alert.Episode{e})
@@ -123,6 +125,7 @@ func testAlertsTwice(t *testing.T, s alert.Store) {
 	again := c.Notify[0]
 	again.Title = "another"
 	commitNow(t, s, &alert.Commit{
+		Gone:     []string{"x"},
 		Progress: []alert.Progress{{Group: "x", Evaluated: 1}, {Group: "x", Evaluated: 2}},
 		Late:     []alert.Late{{Group: "x", Agent: "a", Evaluated: 1}, {Group: "x", Agent: "a", Evaluated: 2}},
 		Alerts:   []alert.Alert{old, now}, Forget: []alert.Key{now.Key, now.Key},
@@ -254,6 +257,7 @@ func testAlertsAtomic(t *testing.T, s alert.Store) {
 	must(t, s.Commit(t.Context(), epoch, fullCommit()))
 	places := map[string]func(*alert.Commit, string){
 		"progress":     func(c *alert.Commit, x string) { c.Progress = append(c.Progress, alert.Progress{Group: x}) },
+		"gone":         func(c *alert.Commit, x string) { c.Gone = append(c.Gone, x) },
 		"late group":   func(c *alert.Commit, x string) { c.Late = append(c.Late, alert.Late{Group: x}) },
 		"late agent":   func(c *alert.Commit, x string) { c.Late = append(c.Late, alert.Late{Agent: x}) },
 		"caught":       func(c *alert.Commit, x string) { c.Caught = append(c.Caught, alert.Late{Agent: x}) },

@@ -37,6 +37,7 @@ func (a *Alerts) Commit(ctx context.Context, epoch int64, c *alert.Commit) error
 }
 
 func storeProgress(batch *pgx.Batch, r *alertrow.Rows) {
+	queueKeys(batch, "DELETE FROM alert_progress WHERE rule_group = ANY($1)", r.Gone)
 	queueRows(batch, `INSERT INTO alert_progress (rule_group, evaluated_ms) SELECT * FROM unnest($1::text[], $2::bigint[])
 		ON CONFLICT (rule_group) DO UPDATE SET evaluated_ms = excluded.evaluated_ms`, r.Progress, nil,
 		textColumn(func(p *alert.Progress) string { return p.Group }), numberColumn(func(p *alert.Progress) int64 { return p.Evaluated }))

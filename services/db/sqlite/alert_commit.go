@@ -37,6 +37,9 @@ func (a *Alerts) Commit(ctx context.Context, epoch int64, c *alert.Commit) error
 }
 
 func storeProgress(ctx context.Context, tx *sql.Tx, r *alertrow.Rows) error {
+	if err := execKeys(ctx, tx, "DELETE FROM alert_progress WHERE rule_group = ?", r.Gone); err != nil {
+		return fmt.Errorf("delete the progress: %w", err)
+	}
 	err := execEach(ctx, tx, "INSERT INTO alert_progress (rule_group, evaluated_ms) VALUES (?,?) ON CONFLICT DO UPDATE SET evaluated_ms = excluded.evaluated_ms",
 		len(r.Progress), func(i int) []any { return []any{r.Progress[i].Group, r.Progress[i].Evaluated} })
 	if err != nil {

@@ -244,6 +244,7 @@ func (m *machine) begin(s *slot, t int64) {
 }
 
 // fail marks what is pending or firing as held, because the rule cannot be evaluated.
+// What has its turn later keeps the mark that it has.
 func (m *machine) fail(t int64, reason error, env Env, out *outcome) {
 	for _, s := range m.active {
 		a := s.alert
@@ -251,7 +252,10 @@ func (m *machine) fail(t int64, reason error, env Env, out *outcome) {
 			continue
 		}
 		hold := &alert.Hold{Reason: alert.EvaluationFailed, Message: "The rule cannot be evaluated: " + reason.Error()}
-		if d := decide(env, a.Labels, a.Agent, t); !d.Decided && d.Hold != nil {
+		if d := decide(env, a.Labels, a.Agent, t); !d.Decided {
+			if d.Hold == nil {
+				continue
+			}
 			hold = d.Hold
 		}
 		m.hold(s, hold, t, out)
