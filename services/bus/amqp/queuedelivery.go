@@ -53,7 +53,7 @@ func (d *delivery) Bury(ctx context.Context, reason string) error {
 }
 
 // answer puts the message where it belongs, and only then takes it out of the queue.
-// If that fails, the message comes again.
+// If that fails, the message comes again; if ctx ended it, the message may come again.
 func (d *delivery) answer(ctx context.Context, what string, put func(context.Context) error) error {
 	if d.answered.Swap(true) {
 		return errAnswered
@@ -64,22 +64,27 @@ func (d *delivery) answer(ctx context.Context, what string, put func(context.Con
 	if err == nil {
 		err = put(ctx)
 	}
-	if err == nil {
+	if err != nil {
+		d.q.tasks.run(d.giveBack)
+	} else {
 		err = d.acknowledge(ctx)
 	}
 	if err != nil {
 		d.q.metrics.answerFailures.Inc()
-		d.q.tasks.run(d.giveBack)
 		return d.q.failed(what+" message "+d.letter.ID, err)
 	}
 	return nil
 }
 
+// acknowledge takes the message out of the queue. It may do so after ctx has ended and
+// it has returned that; so the message must not be given back then, which would be a
+// second answer and cost the channel. If the broker does not get to know, the channel is
+// at its end and the broker sends the message again by itself.
 func (d *delivery) acknowledge(ctx context.Context) error {
-	_, err := within(ctx, &d.q.tasks, func() (struct{}, error) { return struct{}{}, d.raw.Ack(false) }, func(struct{}) {})
-	if err == nil {
-		d.c.out.Add(-1)
-	}
+	_, err := within(ctx, &d.q.tasks, func() (struct{}, error) {
+		defer d.c.out.Add(-1)
+		return struct{}{}, d.raw.Ack(false)
+	}, func(struct{}) {})
 	return err
 }
 
@@ -96,12 +101,13 @@ func (d *delivery) forward(ctx context.Context) {
 	l := d.letter
 	err := d.move(ctx, &l, d.letter.rest)
 	if err == nil {
-		err = d.acknowledge(ctx)
+		_ = d.acknowledge(ctx) // if it failed the message comes again
+		return
 	}
-	if err != nil && ctx.Err() == nil {
+	if ctx.Err() == nil {
 		d.q.log.Warn("a message that waits could not be sent on, will try again", "message", l.ID, "error", err)
-		d.giveBack()
 	}
+	d.giveBack()
 }
 
 // giveBack has the message come again after a moment. If the channel is gone, the

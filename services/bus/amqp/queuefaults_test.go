@@ -85,7 +85,8 @@ func startQueueLedger(t testing.TB, q *amqp.Queue) *queueLedger {
 	return g
 }
 
-// work answers in every way; a message counts as having come when it was done.
+// work answers in every way; a message counts as having come when it was done. The end of
+// the ledger ends no answer: whether the message comes again then would not be known.
 func (g *queueLedger) work(ctx context.Context, worker int) {
 	for i := worker; ; i++ {
 		d, err := g.q.Take(ctx)
@@ -93,10 +94,10 @@ func (g *queueLedger) work(ctx context.Context, worker int) {
 			return
 		}
 		if i%5 == 0 && d.Tries() == 0 {
-			_ = d.Retry(ctx, time.Millisecond) // if it fails the message comes again
+			_ = d.Retry(g.t.Context(), time.Millisecond) // if it fails the message comes again
 			continue
 		}
-		if d.Done(ctx) == nil {
+		if d.Done(g.t.Context()) == nil {
 			g.note(func() { g.came[d.Message().ID] = true })
 		}
 	}

@@ -127,8 +127,13 @@ func (n *Node) Restart(ctx context.Context) error {
 }
 
 // Pause stops the node where it stands: connections stay open and nothing
-// answers.
-func (n *Node) Pause() error { return n.signal(syscall.SIGSTOP) }
+// answers. It returns when that is so.
+func (n *Node) Pause() error {
+	if err := n.signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	return waitStopped(n.PID())
+}
 
 // Resume lets a paused node go on. One of a cluster that the others gave up
 // meanwhile, after about 10 s, may stay apart from them until it is restarted:
