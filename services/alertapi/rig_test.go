@@ -117,6 +117,8 @@ type rules []alerting.RuleStatus
 
 func (r rules) Rules() []alerting.RuleStatus { return r }
 
+func (rules) Leads() bool { return true }
+
 // dispatch sends nothing and notes what it was given.
 type dispatch struct {
 	messages []*alert.Message
@@ -142,6 +144,7 @@ type rig struct {
 	clock    atomic.Int64 // Unix milliseconds
 	changed  atomic.Int64 // how often people changed something
 
+	conn     *grpc.ClientConn
 	alerts   alertv1.AlertServiceClient
 	rules    alertv1.RuleServiceClient
 	silences alertv1.SilenceServiceClient
@@ -188,6 +191,7 @@ func (r *rig) serve(s *alertapi.Service) {
 		server.Stop()
 		must(r.t, <-done)
 	})
+	r.conn = conn
 	r.alerts, r.rules = alertv1.NewAlertServiceClient(conn), alertv1.NewRuleServiceClient(conn)
 	r.silences, r.delivery = alertv1.NewSilenceServiceClient(conn), alertv1.NewDeliveryServiceClient(conn)
 }

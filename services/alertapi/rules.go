@@ -18,15 +18,24 @@ import (
 	"github.com/esolutions/esmon/services/rule"
 )
 
-// ListRules implements alertv1.RuleServiceServer.
+// ListRules implements alertv1.RuleServiceServer. How rules are, the process knows that
+// evaluates them: others ask it.
 func (s *Service) ListRules(ctx context.Context, req *alertv1.ListRulesRequest) (*alertv1.ListRulesResponse, error) {
+	known := s.ownHealth()
+	if !known.leads {
+		res, why, err := askLeader(ctx, s, alertv1.RuleServiceClient.ListRules, req)
+		if res != nil || err != nil {
+			return res, err
+		}
+		known.unknown = why
+	}
 	res := &alertv1.ListRulesResponse{Problems: problemMessages(s.deps.Config.Problems())}
 	l := s.deps.Config.Current()
 	if l == nil {
 		return res, nil
 	}
 	res.LoadTime = timestamppb.New(l.Time)
-	info, err := s.ruleInfo(ctx)
+	info, err := s.ruleInfo(ctx, known)
 	if err != nil {
 		return nil, err
 	}
@@ -43,11 +52,19 @@ func (s *Service) ListRules(ctx context.Context, req *alertv1.ListRulesRequest) 
 	return res, nil
 }
 
-// GetRule implements alertv1.RuleServiceServer.
+// GetRule implements alertv1.RuleServiceServer. See ListRules.
 func (s *Service) GetRule(ctx context.Context, req *alertv1.GetRuleRequest) (*alertv1.GetRuleResponse, error) {
+	known := s.ownHealth()
+	if !known.leads {
+		res, why, err := askLeader(ctx, s, alertv1.RuleServiceClient.GetRule, req)
+		if res != nil || err != nil {
+			return res, err
+		}
+		known.unknown = why
+	}
 	if l := s.deps.Config.Current(); l != nil {
 		if g, r, ok := l.Rule(req.GetId()); ok {
-			info, err := s.ruleInfo(ctx)
+			info, err := s.ruleInfo(ctx, known)
 			if err != nil {
 				return nil, err
 			}
@@ -62,17 +79,12 @@ func (s *Service) GetRule(ctx context.Context, req *alertv1.GetRuleRequest) (*al
 // ruleInfo knows how rules are.
 type ruleInfo struct {
 	s      *Service
-	status map[string]alerting.RuleStatus
+	known  health
 	counts map[string]alerting.RuleStatus // by what the database says
 }
 
-func (s *Service) ruleInfo(ctx context.Context) (*ruleInfo, error) {
-	info := &ruleInfo{s: s, status: map[string]alerting.RuleStatus{}, counts: map[string]alerting.RuleStatus{}}
-	if s.deps.Rules != nil {
-		for _, st := range s.deps.Rules.Rules() {
-			info.status[st.RuleID] = st
-		}
-	}
+func (s *Service) ruleInfo(ctx context.Context, known health) (*ruleInfo, error) {
+	info := &ruleInfo{s: s, known: known, counts: map[string]alerting.RuleStatus{}}
 	v, err := s.views.get(ctx)
 	if err != nil {
 		return nil, err
@@ -100,8 +112,9 @@ func (i *ruleInfo) message(g *rule.Group, r *rule.Rule) *alertv1.Rule {
 	m := i.s.ruleMessage(g, r)
 	c := i.counts[r.ID]
 	m.Pending, m.Firing, m.Held, m.Health, m.Coverage = int64(c.Pending), int64(c.Firing), int64(c.Held), "unknown", 1
-	st, ok := i.status[r.ID]
+	st, ok := i.known.status[r.ID]
 	if !ok {
+		m.LastError = i.known.unknown
 		return m
 	}
 	m.Health, m.LastError, m.EvaluationTime = string(st.Health), st.Error, stamp(st.Evaluated)

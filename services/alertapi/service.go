@@ -29,6 +29,8 @@ type Configuration interface {
 type Rules interface {
 	// Rules returns how the rules are; nil if another process evaluates them.
 	Rules() []alerting.RuleStatus
+	// Leads tells whether this process evaluates them.
+	Leads() bool
 }
 
 // Dispatch is what delivers; *dispatch.Dispatch is one.
@@ -45,6 +47,7 @@ type Deps struct {
 	Config    Configuration
 	Receivers func() *receiver.Set // those that could be made; nil if there are none
 	Rules     Rules
+	Leader    *Leader // nil if no other process evaluates rules
 	Dispatch  Dispatch
 	Querier   *query.Evaluator
 	// Unit returns the unit of a metric, "" if it is not known.

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/esolutions/esmon/services/alert"
@@ -183,9 +184,30 @@ func (a *App) buildAlertService(_ context.Context, p *platform) error {
 	x.service = alertapi.New(alertapi.Deps{
 		Store: p.db.alerts, Config: x.files, Receivers: x.receivers.Set, Rules: x.alerting, Dispatch: x.dispatch.Dispatch,
 		Querier: x.evaluator, Unit: x.units.Unit, Links: x.links, Changed: func() { x.alerting.Wake(); x.dispatch.Wake() },
-		Planner: x.planner,
+		Planner: x.planner, Leader: p.leader(),
 	}, a.log)
 	return nil
+}
+
+// leader returns the way to the process that evaluates the rules, nil if it can only be
+// this one.
+func (p *platform) leader() *alertapi.Leader {
+	if !p.db.shared || p.others == nil {
+		return nil
+	}
+	return &alertapi.Leader{Conn: p.others.leader, Self: p.id.name, Name: func(ctx context.Context) (string, error) {
+		list, err := p.db.leases.Leases(ctx)
+		if err != nil {
+			return "", fmt.Errorf("read who evaluates the rules: %w", err)
+		}
+		for _, l := range list {
+			if l.Name == alertingLease {
+				name, _, _ := strings.Cut(l.Holder, "/") // what follows tells its runs apart
+				return name, nil
+			}
+		}
+		return "", nil
+	}}
 }
 
 // externalURL returns where people find the dashboard, without a slash at its end.

@@ -54,13 +54,17 @@ func cached(check func() error) func() error {
 	}
 }
 
-// tellHealth tells other nodes which targets work here, until ctx ends.
-func (a *App) tellHealth(ctx context.Context, server *cluster.Server) error {
+// tellHealth tells other nodes which targets work here, and whether this one evaluates
+// the rules, until ctx ends.
+func (a *App) tellHealth(ctx context.Context, server *cluster.Server, p *platform) error {
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()
 	for {
 		for _, t := range a.cfg.Targets {
 			server.SetServing(t, a.works(t))
+		}
+		if p.alerts != nil && p.alerts.alerting != nil {
+			server.SetLeading(cluster.Alerting, p.alerts.alerting.Leads())
 		}
 		select {
 		case <-ctx.Done():

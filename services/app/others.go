@@ -36,8 +36,9 @@ var alertServices = []string{
 type others struct {
 	control, collector *grpc.ClientConn
 	alerting           grpc.ClientConnInterface
-	storage            *route.Storage // nil where nobody asks for data
-	all                *route.Conn    // what people and programs may call
+	leader             *grpc.ClientConn // of alerting; nil where no rules are evaluated
+	storage            *route.Storage   // nil where nobody asks for data
+	all                *route.Conn      // what people and programs may call
 }
 
 // buildOthers makes the connections. They are made when they are needed.
@@ -59,6 +60,12 @@ func (a *App) buildOthers(ctx context.Context, p *platform) error {
 	}
 	if o.alerting, err = a.dialAlerting(p); err != nil {
 		return err
+	}
+	if a.cfg.runs(cluster.Alerting) {
+		if o.leader, err = cluster.DialLeader(cluster.Alerting, a.addresses(cluster.Alerting, a.cfg.Cluster.Alerting), p.id.node); err != nil {
+			return err
+		}
+		a.onClose(o.leader.Close)
 	}
 	p.others = &o
 	if !a.cfg.runsAny(cluster.Control, cluster.Gateway) {

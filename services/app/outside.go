@@ -48,7 +48,7 @@ func (a *App) buildInternal(_ context.Context, p *platform) error {
 	}
 	p.register(server.GRPC(), fresh)
 	a.add("internal port", func(ctx context.Context) error { return server.Run(ctx, p.id.internal) })
-	a.add("health of targets", func(ctx context.Context) error { return a.tellHealth(ctx, server) })
+	a.add("health of targets", func(ctx context.Context) error { return a.tellHealth(ctx, server, p) })
 	return nil
 }
 

@@ -33,13 +33,19 @@ const (
 // that change nothing are tried again on another node. Nothing is connected yet
 // when Dial returns. The caller closes the connection.
 func Dial(target string, addresses []string, node *Node) (*grpc.ClientConn, error) {
+	return dial(target, target, addresses, node)
+}
+
+// dial returns a connection to those of the nodes with the target that say they serve
+// what is asked for.
+func dial(target, asked string, addresses []string, node *Node) (*grpc.ClientConn, error) {
 	if len(addresses) == 0 {
 		return nil, fmt.Errorf("cluster.%s is empty: name the internal addresses of the nodes with target %[1]s", target)
 	}
 	if err := checkAddresses(addresses); err != nil {
 		return nil, fmt.Errorf("cluster.%s: %w", target, err)
 	}
-	options := append(dialOptions(target, node), grpc.WithDefaultServiceConfig(serviceConfig(target)))
+	options := append(dialOptions(target, node), grpc.WithDefaultServiceConfig(serviceConfig(asked)))
 	where := addresses[0]
 	if !strings.HasPrefix(where, dnsPrefix) {
 		list := manual.NewBuilderWithScheme("list")
@@ -91,8 +97,8 @@ var idempotent = []struct{ service, method string }{
 	{"esmon.cluster.v1.NodeService", "Renew"},
 }
 
-// serviceConfig says how calls find a node.
-func serviceConfig(target string) string {
+// serviceConfig says how calls find a node that serves what is asked for.
+func serviceConfig(asked string) string {
 	names := make([]string, len(idempotent))
 	for i, call := range idempotent {
 		names[i] = `{"service":` + strconv.Quote(call.service) + `}`
@@ -102,7 +108,7 @@ func serviceConfig(target string) string {
 	}
 	return `{
 		"loadBalancingConfig": [{"round_robin": {}}],
-		"healthCheckConfig": {"serviceName": ` + strconv.Quote(target) + `},
+		"healthCheckConfig": {"serviceName": ` + strconv.Quote(asked) + `},
 		"methodConfig": [{
 			"name": [` + strings.Join(names, ",") + `],
 			"retryPolicy": {"maxAttempts": 4, "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2, "retryableStatusCodes": ["UNAVAILABLE"]}

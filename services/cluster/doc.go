@@ -9,7 +9,7 @@
 //     nodes only. [Rules] say which target may call what; what they do not name is
 //     refused.
 //   - [Dial] is the way to the nodes with a target: all of them in turn, those left
-//     out that say they are not ready.
+//     out that say they are not ready. [DialLeader] is the way to the one that leads.
 //   - [Joining] gives nodes their certificates and keeps join tokens; nodes with
 //     target control offer it. [TokenStore] is what the databases implement; the
 //     suite dbtest.RunNodeTokens says what correct means.

@@ -41,6 +41,8 @@ func Rules() []Rule {
 		service(statusv1.StatusService_ServiceDesc.ServiceName, Gateway, Control),
 		service(alertv1.AlertService_ServiceDesc.ServiceName, Gateway),
 		service(alertv1.RuleService_ServiceDesc.ServiceName, Gateway),
+		{Prefix: alertv1.RuleService_ListRules_FullMethodName, Callers: []string{Gateway, Alerting}}, // those that do not lead ask the one that does
+		{Prefix: alertv1.RuleService_GetRule_FullMethodName, Callers: []string{Gateway, Alerting}},
 		service(alertv1.SilenceService_ServiceDesc.ServiceName, Gateway),
 		service(alertv1.DeliveryService_ServiceDesc.ServiceName, Gateway),
 		service(agentsv1.AgentsService_ServiceDesc.ServiceName, Gateway),

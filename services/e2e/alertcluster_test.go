@@ -2,7 +2,12 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"math/rand/v2"
+	"net/http"
+	"slices"
 	"testing"
 	"time"
 
@@ -46,6 +51,7 @@ func TestKillsInAClusterLoseAndDoubleNoNotification(t *testing.T) {
 	}
 	hosts.calmDown()
 	awaitCalm(t, p.URL(), hook)
+	everyNodeKnowsTheRules(t, p.URL())
 	stop()
 	l := newLedger(hook.Messages())
 	episodes := episodesOf(t, p.URL())
@@ -54,6 +60,49 @@ func TestKillsInAClusterLoseAndDoubleNoNotification(t *testing.T) {
 	if len(l.changes) < 15 {
 		t.Errorf("only %d hosts were told about: too little was tested", len(l.changes))
 	}
+}
+
+// everyNodeKnowsTheRules asks both alerting nodes in turn, of which one evaluates.
+func everyNodeKnowsTheRules(t *testing.T, url string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	type aRule struct{ Name, Health, LastError string }
+	err := platform.Eventually(ctx, func() error {
+		for range 6 {
+			var res struct{ Rules []aRule }
+			if err := getJSON(ctx, url+"/api/v1/rules", &res); err != nil {
+				return err
+			}
+			i := slices.IndexFunc(res.Rules, func(r aRule) bool { return r.Name == "Scripted" })
+			if i < 0 {
+				return errors.New("the rule is not there")
+			}
+			if r := res.Rules[i]; r.Health != "ok" {
+				return fmt.Errorf("rule %s is %s: %s", r.Name, r.Health, r.LastError)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+func getJSON(ctx context.Context, url string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
+	if err != nil {
+		return err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("GET %s: %s", url, res.Status)
+	}
+	return json.NewDecoder(res.Body).Decode(into)
 }
 
 // alertFault breaks something and mends it.
