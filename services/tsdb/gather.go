@@ -56,7 +56,7 @@ func (g *gatherer) chunk(c Chunk, column int) error {
 		return nil
 	}
 	var err error
-	if err = g.c.Open(c.Data); err != nil {
+	if err = g.c.OpenFor(c.Data, column); err != nil {
 		return err
 	}
 	if column >= g.c.Columns() {

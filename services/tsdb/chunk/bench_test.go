@@ -68,3 +68,39 @@ func BenchmarkDecode(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkOpenFor reads one column of each chunk, as a query does that asks for one
+// metric of many hosts.
+func BenchmarkOpenFor(b *testing.B) {
+	all, _ := benchRows(b, 30)
+	var enc chunk.Encoder
+	var data [][]byte
+	for _, r := range all {
+		data = append(data, enc.Encode(nil, r))
+	}
+	var c chunk.Chunk
+	var vs []float64
+	for _, way := range []struct {
+		name string
+		open func([]byte, int) error
+	}{{"all", func(d []byte, _ int) error { return c.Open(d) }}, {"one", c.OpenFor}} {
+		b.Run(way.name, func(b *testing.B) {
+			columns := 0
+			for b.Loop() {
+				columns = 0
+				for _, d := range data {
+					if err := way.open(d, 0); err != nil {
+						b.Fatal(err)
+					}
+					var err error
+					if vs, err = c.Column(0, vs[:0]); err != nil {
+						b.Fatal(err)
+					}
+					columns += c.Columns()
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(data)), "ns/chunk")
+			b.ReportMetric(float64(columns)/float64(len(data)), "columns")
+		})
+	}
+}

@@ -9,28 +9,25 @@ import (
 
 // Chunk reads a chunk. Open may be called again, to use its memory for another.
 type Chunk struct {
-	rows    int
-	runs    []Run
-	times   section
-	columns []section
-	lengths []int // of the payloads, that of the timestamps first
-	ints    []int64
-	plain   []float64
-}
-
-// section is where the bytes of the timestamps or of a column are.
-type section struct {
-	tag     byte
-	payload []byte // nil: no payload, or not here
-	bits    uint64 // value of a constant
-	sum     uint32
-	checked bool // sum was compared, or is part of another
+	rows  int
+	runs  []Run
+	times section
+	directory
+	ints  []int64
+	plain []float64
 }
 
 // Open reads header and directory and checks them. The data is kept until the
 // next Open. A compact chunk is checked as a whole here, the parts of any other
 // when they are read. After an error there is nothing to read.
-func (c *Chunk) Open(data []byte) error {
+func (c *Chunk) Open(data []byte) error { return c.open(data, all) }
+
+// OpenFor is Open for a reader of one column, which is several times faster where there
+// are many. No other one may be asked for. The chunk may have fewer columns than that;
+// Columns tells.
+func (c *Chunk) OpenFor(data []byte, column int) error { return c.open(data, column) }
+
+func (c *Chunk) open(data []byte, want int) error {
 	if len(data) > 0 && data[0] != version {
 		return fmt.Errorf("%w: version %d", ErrVersion, data[0])
 	}
@@ -53,6 +50,7 @@ func (c *Chunk) Open(data []byte) error {
 		}
 	}
 	in := cursor{b: body[2:]}
+	c.begin(want, compact)
 	if err := c.header(&in, flags); err != nil {
 		return err
 	}
@@ -64,7 +62,7 @@ func (c *Chunk) Open(data []byte) error {
 			return err
 		}
 	}
-	return c.payloads(&in, compact)
+	return c.payloads(&in)
 }
 
 // header reads up to the end of the directory.
@@ -85,31 +83,8 @@ func (c *Chunk) header(in *cursor, flags byte) error {
 	if times == 0 || c.rows > freeRows && c.rows/8 > times {
 		return fmt.Errorf("%w: timestamps of %d rows in %d bytes", ErrCorrupt, c.rows, times)
 	}
-	c.lengths = append(c.lengths[:0], times)
-	return c.directory(in, columns)
-}
-
-// directory reads the entries of the columns.
-func (c *Chunk) directory(in *cursor, columns int) error {
-	c.columns = slices.Grow(c.columns[:0], columns)
-	for len(c.columns) < columns && !in.failed {
-		var s section
-		n, repeat, err := s.entry(in)
-		if err == nil && repeat >= columns-len(c.columns) {
-			err = fmt.Errorf("%w: the entry stands for %d columns, %d are left", ErrCorrupt, repeat+1, columns-len(c.columns))
-		}
-		if err != nil {
-			return fmt.Errorf("column %d: %w", len(c.columns), err)
-		}
-		for range repeat + 1 {
-			c.columns = append(c.columns, s)
-			c.lengths = append(c.lengths, n)
-		}
-	}
-	if in.failed {
-		return fmt.Errorf("%w: directory", ErrCorrupt)
-	}
-	return nil
+	c.timesLength = times
+	return c.read(in, columns)
 }
 
 func (c *Chunk) readRuns(in *cursor) {
@@ -129,63 +104,11 @@ func (c *Chunk) readRuns(in *cursor) {
 	}
 }
 
-// entry reads a directory entry and returns the payload's length and how many
-// further columns it stands for.
-func (s *section) entry(in *cursor) (length, repeat int, err error) {
-	s.tag = in.byte()
-	if repeatable(s.tag &^ tagRepeat) {
-		repeat = int(s.tag&tagRepeat) >> repeatShift
-		s.tag &^= tagRepeat
-	}
-	switch kind := s.tag & kindMask; {
-	case kind >= kinds || s.tag&tagRepeat != 0:
-		return 0, 0, fmt.Errorf("%w: unknown encoding %#x", ErrCorrupt, s.tag)
-	case kind == kindMissing:
-		s.bits = missing
-	case kind == kindConstant:
-		s.bits = in.uint64()
-	case kind == kindInteger:
-		s.bits = math.Float64bits(float64(in.varint()))
-	}
-	if !hasPayload(s.tag) {
-		return 0, repeat, nil
-	}
-	length = in.count()
-	if length == 0 {
-		in.fail()
-	}
-	return length, 0, nil
-}
-
-// payloads cuts what follows the directory into sections.
-func (c *Chunk) payloads(in *cursor, compact bool) error {
-	for i, n := range c.lengths {
-		s := &c.times
-		if i > 0 {
-			s = &c.columns[i-1]
-		} else {
-			*s = section{}
-		}
-		if n == 0 {
-			s.checked = true
-			continue
-		}
-		s.payload, s.checked = in.take(n), compact
-		if !compact {
-			s.sum = in.uint32()
-		}
-	}
-	if in.failed || len(in.b) != 0 {
-		return fmt.Errorf("%w: the directory does not fit the length", ErrCorrupt)
-	}
-	return nil
-}
-
 // Rows returns the number of rows.
 func (c *Chunk) Rows() int { return c.rows }
 
 // Columns returns the number of columns.
-func (c *Chunk) Columns() int { return len(c.columns) }
+func (c *Chunk) Columns() int { return c.count }
 
 // Runs says of which cuts the rows are; none means that all are of one. They are
 // valid until the next Open.
@@ -211,7 +134,7 @@ func (c *Chunk) Times(dst []int64) ([]int64, error) {
 func (c *Chunk) Column(i int, dst []float64) ([]float64, error) {
 	at := len(dst)
 	dst = slices.Grow(dst, c.rows)[:at+c.rows]
-	if err := c.column(&c.columns[i], dst[at:]); err != nil {
+	if err := c.column(c.section(i), dst[at:]); err != nil {
 		return dst[:at], fmt.Errorf("column %d: %w", i, err)
 	}
 	return dst, nil
@@ -219,7 +142,7 @@ func (c *Chunk) Column(i int, dst []float64) ([]float64, error) {
 
 // Present tells whether the column may have a value that is not missing, from
 // the directory alone.
-func (c *Chunk) Present(i int) bool { return c.columns[i].tag != kindMissing }
+func (c *Chunk) Present(i int) bool { return c.section(i).tag != kindMissing }
 
 func (c *Chunk) column(s *section, dst []float64) error {
 	if err := s.check("values"); err != nil {

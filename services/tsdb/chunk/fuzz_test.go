@@ -67,6 +67,7 @@ func FuzzOpen(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		data := seal(b)
+		oneByOne(t, data)
 		var c chunk.Chunk
 		if c.Open(data) != nil {
 			if err := agree(data); err != nil {
@@ -85,6 +86,43 @@ func FuzzOpen(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// oneByOne compares opening for one column with opening for all.
+func oneByOne(t *testing.T, data []byte) {
+	t.Helper()
+	var whole, one chunk.Chunk
+	wholeErr := whole.Open(data)
+	last := whole.Columns() - 1
+	for _, i := range []int{0, 1, last / 2, last, last + 1} {
+		err := one.OpenFor(data, i)
+		if (err == nil) != (wholeErr == nil) {
+			t.Fatalf("column %d of %d: %v, all: %v", i, last+1, err, wholeErr)
+		}
+		if err != nil || i < 0 || i > last {
+			continue
+		}
+		if one.Columns() != last+1 || one.Rows() != whole.Rows() || one.Present(i) != whole.Present(i) || !slices.Equal(one.Runs(), whole.Runs()) {
+			t.Fatalf("column %d of %d: %d columns, %d rows, present %t", i, last+1, one.Columns(), one.Rows(), one.Present(i))
+		}
+		if whole.Rows() > 1<<16 {
+			continue
+		}
+		got, gotErr := one.Column(i, nil)
+		want, wantErr := whole.Column(i, nil)
+		if (gotErr == nil) != (wantErr == nil) || !sameBits(got, want) {
+			t.Fatalf("column %d of %d: %v, %v, want %v, %v", i, last+1, got, gotErr, want, wantErr)
+		}
+		gotTimes, gotErr := one.Times(nil)
+		wantTimes, wantErr := whole.Times(nil)
+		if (gotErr == nil) != (wantErr == nil) || !slices.Equal(gotTimes, wantTimes) {
+			t.Fatalf("times with column %d: %v, %v, want %v, %v", i, gotTimes, gotErr, wantTimes, wantErr)
+		}
+	}
+}
+
+func sameBits(a, b []float64) bool {
+	return slices.EqualFunc(a, b, func(x, y float64) bool { return math.Float64bits(x) == math.Float64bits(y) })
 }
 
 // readAll reads a few columns and fails if one is not as long as the chunk.
