@@ -89,36 +89,6 @@ func (f *fleet) behind(s *AgentStatus) bool {
 	return f.read-s.Complete > f.cfg.SilentAfter.Milliseconds()
 }
 
-// advance remembers when the data of agents got further.
-type advance struct {
-	complete map[string]int64
-	at       map[string]time.Time // by a clock that does not jump
-}
-
-// stalled notes how far the agents' data is, and returns those that have stayed there
-// for long.
-func (v *advance) stalled(f *fleet) map[string]bool {
-	if v.complete == nil {
-		v.complete, v.at = map[string]int64{}, map[string]time.Time{}
-	}
-	out := map[string]bool{}
-	for id, s := range f.agents {
-		if was, known := v.complete[id]; !known || was != s.Complete {
-			v.complete[id], v.at[id] = s.Complete, time.Now()
-		}
-		if time.Since(v.at[id]) > f.cfg.SilentAfter {
-			out[id] = true
-		}
-	}
-	for id := range v.complete {
-		if _, known := f.agents[id]; !known {
-			delete(v.complete, id)
-			delete(v.at, id)
-		}
-	}
-	return out
-}
-
 // level returns up to when the data of all agents is there that are not later than
 // lateness, at most up to the time.
 func (f *fleet) level(upto, lateness int64) int64 {

@@ -21,6 +21,9 @@ const (
 	// breath is how long the leader waits at least between two looks, so that many
 	// small moves of the data cost one.
 	breath = 20 * time.Millisecond
+	// retryDoublings is how often the pause between tries doubles: people wait for what
+	// happened while the database was away.
+	retryDoublings = 3
 	// gatherTime is how long an outcome waits for others, to be committed with them.
 	gatherTime = 50 * time.Millisecond
 	// stuckAfter is how long a tick may be away before alerts are held for it.
@@ -52,10 +55,10 @@ func (a *Alerting) lead(ctx context.Context) {
 		if errors.Is(err, context.DeadlineExceeded) {
 			a.commitTimeout = min(2*a.commitTimeout, 16*a.cfg.CommitTimeout)
 		}
-		pause := a.cfg.RetryPause << min(failures, 5)
+		pause := a.cfg.RetryPause << min(failures, retryDoublings)
 		failures++
 		a.log.Error("evaluating rules was interrupted; going on from what is stored", "error", err, "after", pause)
-		a.waitFor(ctx, min(pause, 30*a.cfg.RetryPause), nil)
+		a.waitFor(ctx, pause, nil)
 	}
 }
 

@@ -1,9 +1,6 @@
 package alerting
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // look is what the leader sees of time and data. Rules are evaluated at times up to
 // which all data was read; who is judged by what did not come is judged only while
@@ -16,6 +13,7 @@ type look struct {
 	read    time.Time     // all that was published up to then was read, by the data's clock
 	patient time.Time     // by mono: until then nobody is judged
 	fresh   int64         // from then on what no agent sends came without a gap
+	jumped  time.Duration // how far the server's clock jumped altogether
 	unsure  bool          // the clock is far from where evaluation was: it may be wrong
 }
 
@@ -64,6 +62,7 @@ func (k *look) again(now time.Time) {
 	case jump > jumpLeast, jump < -jumpLeast:
 		k.a.log.Warn("the clock jumped; rules go on by the clock of the data", "by", jump.Round(time.Millisecond))
 		k.shift += jump
+		k.jumped += jump
 		k.patient = k.mono.Add(k.a.cfg.SilentAfter)
 	case ran > stuckAfter:
 		k.a.log.Warn("this process stood still; alerts wait until the data shows how things are", "for", ran.Round(time.Millisecond))
@@ -80,21 +79,15 @@ func (k *look) again(now time.Time) {
 	k.read = read
 }
 
-// compare compares the server's clock with the data of the agents that are heard. If
-// most of them are of another time, it is the server's clock that is wrong. It tells
-// whether that is another finding than before.
-func (k *look) compare(f *fleet) (changed bool) {
+// compare compares the server's clock with the data of the agents that are heard: ahead
+// has by how much the clock is ahead of it, ascending. If most of them are of another
+// time, it is the server's clock that is wrong. It tells whether that is another finding
+// than before.
+func (k *look) compare(ahead []time.Duration) (changed bool) {
 	if k.data().Sub(k.read) > stuckAfter {
 		return false // nobody can be heard
 	}
 	before := k.shift
-	defer func() { changed = k.shift != before }()
-	var ahead []time.Duration
-	for _, s := range f.agents {
-		if !s.CatchingUp && f.heard(&s) && !f.stalled[s.ID] {
-			ahead = append(ahead, time.Duration(f.wall-s.Complete)*time.Millisecond)
-		}
-	}
 	if len(ahead) >= witnesses || !k.patientNow() {
 		k.unsure = false
 	}
@@ -102,14 +95,15 @@ func (k *look) compare(f *fleet) (changed bool) {
 		if !k.patientNow() && k.shift != 0 {
 			k.setShift(0)
 		}
-		return false
+		return k.shift != before
 	}
-	slices.Sort(ahead)
 	median := ahead[len(ahead)/2]
 	if median.Abs() < jumpLeast {
 		k.unsure = false // two clocks that are right by chance are less likely than that both are
 	}
 	switch {
+	case k.slow(ahead):
+		k.setShift(median)
 	case len(ahead) < witnesses: // what a jump was can be confirmed by few
 		if k.shift != 0 && !k.patientNow() && (median-k.shift).Abs() > k.a.cfg.SilentAfter {
 			k.setShift(0)
@@ -119,7 +113,19 @@ func (k *look) compare(f *fleet) (changed bool) {
 	case (median - k.shift).Abs() > k.a.cfg.SilentAfter:
 		k.setShift(median)
 	}
-	return false // see above
+	return k.shift != before
+}
+
+// slow tells whether agents have data of what by the server's clock is still to come. A
+// wrong clock on both sides explains that, but nothing that befalls data on its way:
+// fewer witnesses do if they agree.
+func (k *look) slow(ahead []time.Duration) bool {
+	n := len(ahead)
+	least := ahead[n-1] // of two, both
+	if n >= witnesses {
+		least = ahead[n/2]
+	}
+	return n > 1 && least-k.shift < -jumpLeast
 }
 
 func (k *look) setShift(shift time.Duration) {

@@ -1,6 +1,7 @@
 package alerting
 
 import (
+	"fmt"
 	"maps"
 	"testing"
 	"time"
@@ -180,6 +181,31 @@ func TestClockJumps(t *testing.T) {
 				w.expect("Some  firing", "High h1 firing", "High h2 firing", "High h1 resolved")
 			})
 		})
+	}
+}
+
+// A server whose clock is behind knows that from the data, and nobody waits for it.
+func TestStartWithAClockThatIsBehind(t *testing.T) {
+	t.Parallel()
+	for _, behind := range []time.Duration{10 * time.Second, 25 * time.Second, time.Hour} {
+		for _, hosts := range [][]string{{"h1", "h2"}, {"h1", "h2", "h3", "h4", "h5"}} {
+			t.Run(fmt.Sprint(behind, len(hosts)), func(t *testing.T) {
+				t.Parallel()
+				inWorld(t, hosts, func(_ *testing.T, w *world) {
+					w.rules.set(groupOf(every, gone, "High: cpu > 90", "None: absent(cpu)"))
+					p := w.start()
+					pass(time.Minute)
+					p.kill()
+					w.setClock(-behind)
+					p = w.start()
+					defer p.end()
+					pass(time.Minute)
+					w.cpu("h1", 95)
+					pass(every + 2*time.Second)
+					w.expect("High h1 firing")
+				})
+			})
+		}
 	}
 }
 

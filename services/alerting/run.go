@@ -37,11 +37,11 @@ func (l *leader) lookAround() {
 	l.agentsNow = nil
 	if l.look.mono.Sub(l.holds) >= step {
 		l.holds = l.look.mono
-		if l.look.compare(l.fleet()) {
+		l.stalled = l.advance.look(&l.look, l.fleet())
+		l.fleet().stalled = l.stalled
+		if l.look.compare(l.advance.ahead(&l.look, l.fleet())) {
 			l.agentsNow = nil
 		}
-		l.stalled = l.advance.stalled(l.fleet())
-		l.fleet().stalled = l.stalled
 		l.closings.look(l.fleet(), l.look.wall.UnixMilli())
 		l.hold(l.fleet())
 		l.endExternal()

@@ -29,7 +29,7 @@ func TestKillsInAClusterLoseAndDoubleNoNotification(t *testing.T) {
 	}
 	defer hook.Close()
 	p := startPlatform(t, platform.Options{Alerting: 2, Dispatch: 2, Files: writeAlerting(t, eachChange(hook.URL()))})
-	hosts := &script{random: rand.New(rand.NewPCG(seed, 1)), hosts: make([]scripted, 20)}
+	hosts := &script{random: rand.New(rand.NewPCG(seed, 1)), hosts: make([]scripted, hostsFor(changes))}
 	stop := runScript(t, hosts, p.AgentsAddress(), p)
 
 	faults := alertFaults(p)

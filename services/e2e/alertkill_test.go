@@ -27,6 +27,10 @@ type script struct {
 	turns  int
 }
 
+// hostsFor returns how many hosts change so often that a test with so many changes
+// comes to an end within minutes.
+func hostsFor(changes int) int { return max(20, changes/50) }
+
 type scripted struct {
 	failing bool
 	until   time.Time
@@ -280,7 +284,7 @@ func TestKillsLoseAndDoubleNoNotification(t *testing.T) {
 			t.Log(server.Tail(8000))
 		}
 	}()
-	hosts := &script{random: rand.New(rand.NewPCG(seed, 1)), hosts: make([]scripted, 20)}
+	hosts := &script{random: rand.New(rand.NewPCG(seed, 1)), hosts: make([]scripted, hostsFor(changes))}
 	stop := runScript(t, hosts, server.GRPC, server)
 
 	var outages []window
