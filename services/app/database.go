@@ -71,7 +71,7 @@ func (a *App) openLog(ctx context.Context, db *database) (bus.Log, error) {
 // storedIn returns how far a partition is stored.
 func storedIn(chunks tsdb.Store) func(context.Context, int) (bus.Position, error) {
 	return func(ctx context.Context, partition int) (bus.Position, error) {
-		state, _, err := chunks.Progress(ctx, partition, math.MaxInt64)
+		state, err := chunks.Progress(ctx, partition, nil, math.MaxInt64)
 		if err != nil {
 			return bus.Position{}, fmt.Errorf("read how far partition %d is stored: %w", partition, err)
 		}

@@ -151,8 +151,9 @@ func TestStorageGoesOn(t *testing.T) {
 	must(t, <-done)
 	b, err := next.log.Bounds(t.Context(), 0)
 	must(t, err)
-	if got, want := positionOf(t.Context(), t, to.Chunks()), (tsdb.Position{LogID: b.LogID, Offset: 3, Cut: last + 1}); got != want {
-		t.Errorf("the position is %+v, want %+v", got, want)
+	got := positionOf(t.Context(), t, to.Chunks())
+	if want := (tsdb.Position{LogID: b.LogID, Offset: 3, Cut: last + 1, ID: got.ID}); got != want || got.ID == 0 {
+		t.Errorf("the position is %+v, want %+v and an ID", got, want)
 	}
 	rejected, err := to.Chunks().Rejected(t.Context(), 100)
 	must(t, err)

@@ -16,6 +16,7 @@
 //   - verify.go: all is read back and compared with what was read.
 //   - At last the position is set: the number of the last cut, of no log. Storage
 //     goes on from there with the first record of whatever log there is.
+//     The lineage of cuts begins anew with that one.
 //
 // Not copied are leases, who evaluates the rules, and the tokens of nodes: they belong
 // to processes. Nor is the queue of notifications, as the target may have another one:

@@ -216,6 +216,7 @@ func TestNoTableIsForgotten(t *testing.T) {
 		"agents": "copied", "tokens": "copied", "agents_revision": "counts changes of this database", "goose_db_version": "its schema's",
 		"leases": "of processes", "node_tokens": "of processes", "tsdb_partitions": "copied", "tsdb_schemas": "copied", "tsdb_entities": "copied",
 		"tsdb_pairs": "copied", "tsdb_blocks": "copied", "tsdb_cuts": "copied", "tsdb_rejected": "copied", "tsdb_retired": "what is to be dropped",
+		"tsdb_lineage":    "begins with the first cut of the copy's own",
 		"sqlite_sequence": "SQLite's own", "alert_leader": "of processes", "alert_operator": "counts changes of this database",
 		"queue_messages": "filled anew from the outbox", "queue_dead": "of the queue",
 	}

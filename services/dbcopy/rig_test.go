@@ -234,7 +234,7 @@ func copyAll(t testing.TB, from, to dbcopy.Database) *dbcopy.Summary {
 
 func positionOf(ctx context.Context, t testing.TB, c tsdb.Store) tsdb.Position {
 	t.Helper()
-	s, _, err := c.Progress(ctx, 0, 0)
+	s, err := c.Progress(ctx, 0, nil, 0)
 	must(t, err)
 	return s.Position
 }

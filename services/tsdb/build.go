@@ -241,9 +241,9 @@ func (b *builder) finish() {
 }
 
 // cutOf puts together what one commit stores.
-func (db *DB) cutOf(partition int, s *sealed, changes *index.Changes) *Cut {
+func (db *DB) cutOf(partition int, s *sealed, changes *index.Changes, requires map[int]Position) *Cut {
 	c := &Cut{
-		Partition: partition, From: s.from, To: s.to, Now: db.cfg.Now(),
+		Partition: partition, From: s.from, To: s.to, Requires: requires, Now: db.cfg.Now(),
 		Blocks: s.built.blocks, Chunks: s.built.chunks, Rejected: s.rejected,
 	}
 	for i, e := range changes.Entities {

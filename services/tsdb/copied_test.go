@@ -21,7 +21,8 @@ func TestFollowIntoACopy(t *testing.T) {
 		r.write(1, sample{"a", 0, 1})
 	}
 	follower.wantFollow(tsdb.Level)
-	if pos := leader.cut(); pos != (tsdb.Position{LogID: "log-a", Offset: 2, Cut: 42}) {
+	pos := leader.cut()
+	if want := (tsdb.Position{LogID: "log-a", Offset: 2, Cut: 42, ID: pos.ID}); pos != want || pos.ID == 0 {
 		t.Errorf("the first cut has position %+v", pos)
 	}
 	follower.wantFollow(tsdb.Sealed)

@@ -85,7 +85,7 @@ func (db *DB) Seal(partition int) bool {
 	}
 	p.sealed = &sealed{
 		table: p.active, from: p.pos, rejected: p.takeRejected(),
-		to: Position{LogID: p.logID, Offset: p.next, Cut: p.pos.Cut + 1},
+		to: Position{LogID: p.logID, Offset: p.next, Cut: p.pos.Cut + 1, ID: newID()},
 	}
 	p.active = head.NewTable(db.pool)
 	return true
@@ -118,11 +118,11 @@ func (db *DB) Commit(ctx context.Context, partition int) (Position, error) {
 	if s.built == nil {
 		s.built = db.build(p, s)
 	}
-	changes := db.index.Changes()
-	if err := db.store.Commit(ctx, db.cutOf(p.id, s, changes)); err != nil {
+	changes, requires := db.unsaved(partition, s.from)
+	if err := db.store.Commit(ctx, db.cutOf(p.id, s, changes, requires)); err != nil {
 		return pos, fmt.Errorf("store cut %d of partition %d: %w", s.to.Cut, partition, err)
 	}
-	db.index.Saved(changes)
+	db.saved(partition, s.to, changes)
 	db.publish(p, s)
 	db.metrics.cuts.Inc()
 	db.metrics.cutSeconds.Observe(time.Since(start).Seconds())

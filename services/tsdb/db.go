@@ -46,6 +46,7 @@ type DB struct {
 	forgetting sync.Mutex
 	// unforgotten is what the store was told to forget and did not. forgetting guards it.
 	unforgotten Forget
+	basis       basis
 	// collecting keeps definitions from being collected while a record is
 	// appended that may use them.
 	collecting sync.RWMutex
@@ -133,10 +134,8 @@ func (db *DB) Reload(ctx context.Context, partition int) error {
 	if err != nil {
 		return fmt.Errorf("reload partition %d: %w", partition, err)
 	}
-	// The store may have gone back in time, definitions with it.
-	db.index.Unsaved()
 	db.unforgotten = Forget{} // it is all known again below
-	if err := db.restoreDefinitions(state); err != nil {
+	if err := db.rebase(state); err != nil {
 		return err
 	}
 	p := db.partition(partition)
@@ -194,7 +193,7 @@ func (db *DB) all() []*partition {
 }
 
 func (db *DB) restore(state *State) error {
-	if err := db.restoreDefinitions(state); err != nil {
+	if err := db.rebase(state); err != nil {
 		return err
 	}
 	for _, ps := range state.Partitions {

@@ -13,6 +13,13 @@
 // row's offset: the number of its cut is enough, because cuts take the log in
 // order. A merged chunk keeps a run of (cut, rows) for each cut it came from.
 //
+// # What is still stored
+//
+// A database may go back in time, when a standby that lags takes over or a backup is
+// put back. Each cut has a random ID beside its number, and the [Store] keeps those of
+// the last ones: so a process that follows, or that holds definitions for stored,
+// finds out that what it knows of is not there any more. See lineage.go.
+//
 // Start reading at [DB], append.go, cut.go and querier.go. Packages chunk, head
 // and index are the parts.
 package tsdb

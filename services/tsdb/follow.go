@@ -12,12 +12,15 @@ import (
 // A partition is cut by one process at a time; others may follow. They append the
 // same records and answer queries, but store nothing: when they see that the other
 // has stored a cut, they make the same cut of their own rows and keep it in memory
-// as if they had stored it. So each of them can go on where the other stopped.
+// as if they had stored it. So each of them can go on where the other stopped. What
+// they follow must be made on top of what they have; that is what the lineage tells
+// (see lineage.go).
 
 // Standing is what the Store says about a partition that another process cuts.
 type Standing struct {
-	state PartitionState
-	pairs []PairDef // that are new
+	progress *Progress
+	at       Position // where this process was when it asked
+	rest     Position // the cut that what it holds for stored rested on
 }
 
 // Standing asks the Store how far the partition is stored, for [DB.Follow]. It may
@@ -25,13 +28,14 @@ type Standing struct {
 func (db *DB) Standing(ctx context.Context, partition int) (*Standing, error) {
 	p := db.partition(partition)
 	p.mu.RLock()
-	last := p.lastID
+	s, last := &Standing{at: p.pos}, p.lastID
 	p.mu.RUnlock()
-	state, pairs, err := db.store.Progress(ctx, partition, last)
-	if err != nil {
+	s.rest = db.restsOn(partition)
+	var err error
+	if s.progress, err = db.store.Progress(ctx, partition, []Position{s.at, s.rest}, last); err != nil {
 		return nil, fmt.Errorf("ask how far partition %d is stored: %w", partition, err)
 	}
-	return &Standing{state: state, pairs: pairs}, nil
+	return s, nil
 }
 
 // Following is what a [Standing] means for a process that follows.
@@ -39,15 +43,15 @@ type Following int
 
 const (
 	// Level says that nothing was stored since the last time, or that what was is
-	// not settled yet.
+	// not settled yet or must be asked for anew.
 	Level Following = iota
 	// Sealed says that rows another process stored are sealed here: [DB.Settle] is
 	// to be called.
 	Sealed
 	// Behind says that another process stored records that were not appended here.
 	Behind
-	// Astray says that the stored position is of another log or lower than it was:
-	// only [DB.Reload] helps.
+	// Astray says that the stored position is of another log, or that cuts are not
+	// stored any more that were: only [DB.Reload] helps.
 	Astray
 )
 
@@ -55,10 +59,13 @@ const (
 // that it has stored. It must not run beside Append, Seal or Lead of the partition.
 func (db *DB) Follow(partition int, s *Standing) Following {
 	p := db.partition(partition)
-	to := s.state.Position
+	to := s.progress.Position
+	if s.progress.Held {
+		db.descend(partition, s.rest, to)
+	}
 	p.mu.Lock()
 	p.following = true
-	f := p.compare(to)
+	f := p.compare(s)
 	p.mu.Unlock()
 	if f != Sealed {
 		return f
@@ -75,9 +82,14 @@ func (db *DB) Follow(partition int, s *Standing) Following {
 }
 
 // compare tells what the stored position means. It needs mu.
-func (p *partition) compare(to Position) Following {
+func (p *partition) compare(s *Standing) Following {
+	to := s.progress.Position
 	switch {
-	case p.sealed != nil || to == p.pos:
+	case p.sealed != nil || s.at != p.pos:
+		return Level
+	case !s.progress.Held:
+		return Astray
+	case to == p.pos:
 		return Level
 	case p.pos.LogID != "" && (to.LogID != p.pos.LogID || to.Offset < p.pos.Offset || to.Cut <= p.pos.Cut),
 		to.LogID != p.logID:
@@ -117,7 +129,7 @@ func (db *DB) settling(p *partition) *sealed {
 	if p.sealed == nil || p.sealed.standing == nil {
 		return nil
 	}
-	db.restorePairs(p, p.sealed.standing.pairs)
+	db.restorePairs(p, p.sealed.standing.progress.Pairs)
 	return p.sealed
 }
 
@@ -148,8 +160,7 @@ func (db *DB) Lead(ctx context.Context, partition int) error {
 	if stored := state.position(partition); !p.stopFollowing(stored) {
 		return fmt.Errorf("take partition %d over at cut %d: cut %d is stored: %w", partition, db.Position(partition).Cut, stored.Cut, ErrConflict)
 	}
-	db.index.Unsaved()
-	if err := db.restoreDefinitions(state); err != nil {
+	if err := db.rebase(state); err != nil {
 		return err // whoever asked does not lead, and the next Follow says so
 	}
 	p.mu.Lock()

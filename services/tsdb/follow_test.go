@@ -13,7 +13,7 @@ import (
 
 // beside returns another process over the same store.
 func (r *rig) beside() *rig {
-	other := &rig{t: r.t, store: r.store, cfg: r.cfg, now: r.clock()}
+	other := &rig{t: r.t, file: r.file, store: r.store, cfg: r.cfg, now: r.clock()}
 	other.cfg.Now = other.clock
 	other.open()
 	return other
@@ -387,19 +387,6 @@ func TestOwnCutIsNotTheBusinessOfOthers(t *testing.T) {
 	for _, r := range []*rig{a, b} {
 		r.db.Begin(1, "log-b", 1)
 	}
-	writeTo := func(r *rig, partition int, offset int64, s sample) {
-		r.builder.Reset()
-		r.builder.Batch("agent", r.clock(), 0)
-		r.builder.DefineSchema(oneColumn.ID(), oneColumn)
-		e := hostEntity(s.host)
-		r.builder.DefineEntity(e.ID(), e)
-		r.builder.Frame(e.ID(), oneColumn.ID(), epoch.Add(s.at).UnixMilli(), []float64{s.value})
-		rec, err := r.decoder.Decode(r.builder.Encode(nil))
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.db.Append(offset, partition, rec)
-	}
 	followOn := func(r *rig, partition int) {
 		s, err := r.db.Standing(t.Context(), partition)
 		if err != nil {
@@ -409,11 +396,11 @@ func TestOwnCutIsNotTheBusinessOfOthers(t *testing.T) {
 		r.db.Settle(partition)
 	}
 	followOn(a, 1)
-	writeTo(a, 0, 1, sample{"only here", 0, 1})
+	a.writeTo(0, 1, sample{"only here", 0, 1})
 	a.db.Seal(0)
 	followOn(a, 0) // its lease is lost, its cut is not stored yet
-	writeTo(b, 1, 1, sample{"elsewhere", 0, 2})
-	writeTo(a, 1, 1, sample{"elsewhere", 0, 2})
+	b.writeTo(1, 1, sample{"elsewhere", 0, 2})
+	a.writeTo(1, 1, sample{"elsewhere", 0, 2})
 	if _, err := b.db.Cut(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}

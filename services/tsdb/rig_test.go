@@ -30,6 +30,7 @@ var epoch = time.Date(2026, 5, 4, 13, 0, 0, 0, time.UTC)
 type rig struct {
 	t       *testing.T
 	db      *tsdb.DB
+	file    *dbsqlite.DB
 	store   *faultyStore
 	reg     *prometheus.Registry
 	cfg     tsdb.Config
@@ -42,8 +43,20 @@ type rig struct {
 
 func newRig(t *testing.T, change func(*tsdb.Config)) *rig {
 	t.Helper()
-	r := &rig{t: t, now: epoch, store: &faultyStore{}}
-	file, err := dbsqlite.Open(t.Context(), filepath.Join(t.TempDir(), "es_monitor.db"), slog.New(slog.DiscardHandler))
+	r := &rig{t: t, now: epoch, store: &faultyStore{}, file: openFile(t, filepath.Join(t.TempDir(), "es_monitor.db"))}
+	r.store.Store = r.file.Chunks()
+	r.cfg = tsdb.DefaultConfig()
+	r.cfg.Now = r.clock
+	if change != nil {
+		change(&r.cfg)
+	}
+	r.open()
+	return r
+}
+
+func openFile(t *testing.T, path string) *dbsqlite.DB {
+	t.Helper()
+	file, err := dbsqlite.Open(t.Context(), path, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,14 +65,7 @@ func newRig(t *testing.T, change func(*tsdb.Config)) *rig {
 			t.Error(err)
 		}
 	})
-	r.store.Store = file.Chunks()
-	r.cfg = tsdb.DefaultConfig()
-	r.cfg.Now = r.clock
-	if change != nil {
-		change(&r.cfg)
-	}
-	r.open()
-	return r
+	return file
 }
 
 // open opens the DB, as a process does when it starts.
@@ -104,6 +110,12 @@ func hostEntity(host string) *metric.Entity {
 // write appends a record with the samples, definitions included.
 func (r *rig) write(offset int64, samples ...sample) {
 	r.t.Helper()
+	r.writeTo(0, offset, samples...)
+}
+
+// writeTo does so in another partition.
+func (r *rig) writeTo(partition int, offset int64, samples ...sample) {
+	r.t.Helper()
 	b := &r.builder
 	b.Reset()
 	b.Batch("agent", r.clock(), 0)
@@ -113,16 +125,21 @@ func (r *rig) write(offset int64, samples ...sample) {
 		b.DefineEntity(e.ID(), e)
 		b.Frame(e.ID(), oneColumn.ID(), epoch.Add(s.at).UnixMilli(), []float64{s.value})
 	}
-	r.append(offset, b)
+	r.appendTo(partition, offset, b)
 }
 
 func (r *rig) append(offset int64, b *record.Builder) {
+	r.t.Helper()
+	r.appendTo(0, offset, b)
+}
+
+func (r *rig) appendTo(partition int, offset int64, b *record.Builder) {
 	r.t.Helper()
 	rec, err := r.decoder.Decode(b.Encode(nil))
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.db.Append(offset, 0, rec)
+	r.db.Append(offset, partition, rec)
 }
 
 func (r *rig) cut() tsdb.Position {

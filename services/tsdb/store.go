@@ -3,32 +3,15 @@ package tsdb
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/esolutions/esmon/services/metric"
 	"github.com/esolutions/esmon/services/tsdb/chunk"
 )
 
-// Position is how far a partition of the ingest log is stored.
-type Position struct {
-	LogID  string // identity of the log; empty if nothing of a log is stored, whatever Offset says
-	Offset int64  // everything before it is stored
-	Cut    int64  // number of the last cut; grows by one with each and never starts again
-}
-
-// copying begins the LogID of positions in a database that is being copied to.
-const copying = "copy "
-
-// Copying returns the LogID of the positions in a database while the copy by the
-// name is not complete.
-func Copying(name string) string { return copying + name }
-
-// Incomplete tells whether the position is one of a copy that is not complete.
-func (p Position) Incomplete() bool { return strings.HasPrefix(p.LogID, copying) }
-
 // ErrConflict is returned by [Store.Commit] when the stored position is not the
-// expected one: somebody else stored a cut, or the database went back in time.
+// expected one, or a cut is not stored that must be: somebody else stored a cut, or
+// the database went back in time.
 var ErrConflict = errors.New("the stored position has moved")
 
 // ErrFull is returned by a Store, wrapped, when the disk or the database is full.
@@ -48,16 +31,18 @@ var ErrCorrupt = chunk.ErrCorrupt
 type Store interface {
 	// Load returns everything needed to start, from one snapshot.
 	Load(ctx context.Context) (*State, error)
-	// Progress returns how far the partition is stored, zero if it never stored
-	// anything, and, from the same snapshot, its pairs whose ID is above the one
-	// given, by ID. Pairs that were only changed are not among them. It is what a
-	// node asks again and again that follows while another one cuts: it costs
-	// next to nothing when nothing is new.
-	Progress(ctx context.Context, partition int, above int64) (PartitionState, []PairDef, error)
+	// Progress returns, from one snapshot, how far the partition is stored, whether
+	// the positions in held still are, which the caller once saw, and the pairs whose
+	// ID is above the one given. A zero position always is. It is what a node asks
+	// again and again that follows while another one cuts: it costs next to nothing
+	// when nothing is new.
+	Progress(ctx context.Context, partition int, held []Position, above int64) (*Progress, error)
 	// Commit stores a cut in one transaction. Its first statement moves the
-	// position from c.From to c.To; if c.From is not what is stored, nothing is
-	// changed and the error is ErrConflict. An error other than that may also
-	// mean that the commit happened: Load tells.
+	// position from c.From to c.To; if c.From is not what is stored, or what
+	// c.Requires is not, nothing is changed and the error is ErrConflict. An error
+	// other than that may also mean that the commit happened: Load tells.
+	// The IDs of the last [LineageLength] cuts are kept; one from further back counts
+	// as not stored, if it has an ID.
 	// What the cut refers to is not kept.
 	Commit(ctx context.Context, c *Cut) error
 	// Snapshot opens a consistent view of the chunks for one query. It ends with
@@ -105,6 +90,15 @@ type PartitionState struct {
 	MaxTime   int64 // not older than the newest timestamp stored
 }
 
+// Progress is what a Store says to one who follows a partition.
+type Progress struct {
+	PartitionState // zero if the partition never stored anything
+	// Held tells whether the cuts asked for are stored: the last one is one of them
+	// or was made on top of them.
+	Held  bool
+	Pairs []PairDef // by ID. Pairs that were only changed are not among them
+}
+
 // SchemaDef is a schema as it is stored.
 type SchemaDef struct {
 	ID     metric.ID
@@ -134,6 +128,7 @@ type PairDef struct {
 type Cut struct {
 	Partition int
 	From, To  Position
+	Requires  map[int]Position // cuts that must be stored, by partition: definitions the cut refers to are in them
 	Now       time.Time
 	Schemas   []SchemaDef  // new, or seen again: Seen moves up, never down
 	Entities  []EntityDef  // likewise

@@ -140,6 +140,7 @@ func testConflict(t *tsdbTest) {
 	for what, change := range map[string]func(*tsdb.Position){
 		"another log": func(p *tsdb.Position) { p.LogID = "another" }, "lower offset": func(p *tsdb.Position) { p.Offset-- },
 		"higher offset": func(p *tsdb.Position) { p.Offset++ }, "older cut": func(p *tsdb.Position) { p.Cut-- }, "newer cut": func(p *tsdb.Position) { p.Cut++ },
+		"another cut of the number": func(p *tsdb.Position) { p.ID-- }, "a cut without an ID": func(p *tsdb.Position) { p.ID = 0 },
 	} {
 		from := t.at[0]
 		change(&from)

@@ -70,7 +70,7 @@ func content(numbers ...int64) []byte {
 func (t *tsdbTest) next(partition int, chunks ...tsdb.Chunk) *tsdb.Cut {
 	from := t.at[partition]
 	c := &tsdb.Cut{Partition: partition, From: from, Now: base, Chunks: chunks,
-		To: tsdb.Position{LogID: "log", Offset: from.Offset + 100, Cut: from.Cut + 1}}
+		To: tsdb.Position{LogID: "log", Offset: from.Offset + 100, Cut: from.Cut + 1, ID: math.MaxInt64 - 10*from.Cut - int64(partition)}}
 	slices.SortFunc(c.Chunks, func(a, b tsdb.Chunk) int {
 		return cmp.Or(cmp.Compare(a.Block, b.Block), cmp.Compare(a.Pair, b.Pair))
 	})

@@ -10,11 +10,12 @@ import (
 // checkProgress compares how far a partition is stored, and its pairs above an id.
 func (t *tsdbTest) checkProgress(partition int, above int64, state tsdb.PartitionState, pairs []tsdb.PairDef) {
 	t.Helper()
-	gotState, gotPairs, err := t.store.Progress(t.Context(), partition, above)
+	got, err := t.store.Progress(t.Context(), partition, []tsdb.Position{{}, t.at[partition]}, above)
 	must(t.T, err)
-	same(t.T, "state", gotState, state)
-	if len(gotPairs)+len(pairs) > 0 {
-		same(t.T, "pairs", gotPairs, pairs)
+	same(t.T, "state", got.PartitionState, state)
+	same(t.T, "held", got.Held, true)
+	if len(got.Pairs)+len(pairs) > 0 {
+		same(t.T, "pairs", got.Pairs, pairs)
 	}
 }
 
@@ -71,18 +72,18 @@ func testProgressIsOneSnapshot(t *tsdbTest) {
 	})
 	known := int64(0)
 	for known < cuts && !t.Failed() {
-		state, pairs, err := t.store.Progress(t.Context(), 0, known)
+		got, err := t.store.Progress(t.Context(), 0, nil, known)
 		if err != nil {
 			t.Errorf("progress: %v", err)
 			break
 		}
-		for _, p := range pairs {
+		for _, p := range got.Pairs {
 			if known++; p.ID != known {
 				t.Errorf("got pair %d, want %d", p.ID, known)
 			}
 		}
-		if state.Position.Cut != known {
-			t.Errorf("%d pairs at cut %d", known, state.Position.Cut)
+		if got.Position.Cut != known {
+			t.Errorf("%d pairs at cut %d", known, got.Position.Cut)
 		}
 	}
 	group.Wait()

@@ -146,7 +146,7 @@ func testReopen(t *tsdbTest) {
 // calls makes every call that returns an error if it did nothing.
 func (t *tsdbTest) calls(ctx context.Context) map[string]error {
 	_, load := t.store.Load(ctx)
-	_, _, progress := t.store.Progress(ctx, 0, 0)
+	_, progress := t.store.Progress(ctx, 0, nil, 0)
 	snapshot, snap := t.store.Snapshot(ctx)
 	if snap == nil {
 		must(t.T, snapshot.Close())

@@ -48,7 +48,7 @@ func (c *Chunks) Commit(ctx context.Context, cut *tsdb.Cut) error {
 // wait for each other in a circle, and not for long.
 func (c *Chunks) commit(ctx context.Context, cut *tsdb.Cut) error {
 	return within(ctx, c.db.pool, durable, func(tx pgx.Tx) error {
-		for _, store := range []func(context.Context, pgx.Tx, *tsdb.Cut) error{movePosition, storeChunks, storePairs, storeRejected, storeSchemas, storeEntities} {
+		for _, store := range []func(context.Context, pgx.Tx, *tsdb.Cut) error{movePosition, checkRequired, extendLineage, storeChunks, storePairs, storeRejected, storeSchemas, storeEntities} {
 			if err := store(ctx, tx, cut); err != nil {
 				return err
 			}
@@ -70,8 +70,9 @@ func movePosition(ctx context.Context, tx pgx.Tx, cut *tsdb.Cut) error {
 			cut.Partition, cut.To.LogID, cut.To.Offset, cut.To.Cut, maxTime)
 	} else {
 		n, err = changed(ctx, tx, `UPDATE tsdb_partitions SET log_id = $2, next_offset = $3, cut = $4, max_time = greatest(max_time, $5)
-			WHERE partition = $1 AND log_id = $6 AND next_offset = $7 AND cut = $8`,
-			cut.Partition, cut.To.LogID, cut.To.Offset, cut.To.Cut, maxTime, cut.From.LogID, cut.From.Offset, cut.From.Cut)
+			WHERE partition = $1 AND log_id = $6 AND next_offset = $7 AND cut = $8
+			AND coalesce((SELECT l.id FROM tsdb_lineage l WHERE l.partition = $1 AND l.cut = $8), 0) = $9`,
+			cut.Partition, cut.To.LogID, cut.To.Offset, cut.To.Cut, maxTime, cut.From.LogID, cut.From.Offset, cut.From.Cut, cut.From.ID)
 	}
 	if err != nil {
 		return fmt.Errorf("move the position: %w", err)

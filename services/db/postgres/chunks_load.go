@@ -28,9 +28,10 @@ func (c *Chunks) Load(ctx context.Context) (*tsdb.State, error) {
 }
 
 func loadPartitions(ctx context.Context, tx pgx.Tx, state *tsdb.State) error {
-	err := each(ctx, tx, "SELECT partition, log_id, next_offset, cut, max_time FROM tsdb_partitions ORDER BY partition", func(rows pgx.Rows) error {
+	err := each(ctx, tx, `SELECT p.partition, log_id, next_offset, p.cut, coalesce(l.id, 0), max_time
+		FROM tsdb_partitions p LEFT JOIN tsdb_lineage l ON l.partition = p.partition AND l.cut = p.cut ORDER BY p.partition`, func(rows pgx.Rows) error {
 		var p tsdb.PartitionState
-		err := rows.Scan(&p.Partition, &p.Position.LogID, &p.Position.Offset, &p.Position.Cut, &p.MaxTime)
+		err := rows.Scan(&p.Partition, &p.Position.LogID, &p.Position.Offset, &p.Position.Cut, &p.Position.ID, &p.MaxTime)
 		state.Partitions = append(state.Partitions, p)
 		return err
 	})
@@ -121,22 +122,33 @@ func scanPair(rows pgx.Rows, p *tsdb.PairDef, before ...any) error {
 
 // Progress implements tsdb.Store. It is one statement: that is one snapshot, and
 // one round trip.
-func (c *Chunks) Progress(ctx context.Context, partition int, above int64) (tsdb.PartitionState, []tsdb.PairDef, error) {
-	var state tsdb.PartitionState
-	var pairs []tsdb.PairDef
-	err := each(ctx, c.db.pool, `SELECT p.partition, p.log_id, p.next_offset, p.cut, p.max_time,
+func (c *Chunks) Progress(ctx context.Context, partition int, held []tsdb.Position, above int64) (*tsdb.Progress, error) {
+	progress := tsdb.Progress{Held: true} // if there is nothing, zero positions are right
+	cuts, ids := make([]int64, 0, len(held)), make([]int64, 0, len(held))
+	for _, at := range held {
+		if at != (tsdb.Position{}) {
+			cuts, ids, progress.Held = append(cuts, at.Cut), append(ids, at.ID), false
+		}
+	}
+	err := each(ctx, c.db.pool, `SELECT p.log_id, p.next_offset, p.cut, coalesce(l.id, 0), p.max_time, NOT EXISTS (
+			SELECT FROM unnest($3::bigint[], $4::bigint[]) AS h (cut, id)
+			LEFT JOIN tsdb_lineage g ON g.partition = p.partition AND g.cut = h.cut
+			WHERE h.cut > p.cut OR coalesce(g.id, 0) <> h.id),
 			p.partition, coalesce(q.id, 0), q.entity, q.schema, coalesce(q.first_time, 0), coalesce(q.last_time, 0), q.present
-		FROM tsdb_partitions p LEFT JOIN tsdb_pairs q ON q.partition = p.partition AND q.id > $2
+		FROM tsdb_partitions p LEFT JOIN tsdb_lineage l ON l.partition = p.partition AND l.cut = p.cut
+		LEFT JOIN tsdb_pairs q ON q.partition = p.partition AND q.id > $2
 		WHERE p.partition = $1 ORDER BY q.id`, func(rows pgx.Rows) error {
-		var p tsdb.PairDef
-		err := scanPair(rows, &p, &state.Partition, &state.Position.LogID, &state.Position.Offset, &state.Position.Cut, &state.MaxTime)
-		if p.ID > 0 { // else there is none
-			pairs = append(pairs, p)
+		var q tsdb.PairDef
+		at := &progress.Position
+		err := scanPair(rows, &q, &at.LogID, &at.Offset, &at.Cut, &at.ID, &progress.MaxTime, &progress.Held)
+		progress.Partition = q.Partition
+		if q.ID > 0 { // else there is none
+			progress.Pairs = append(progress.Pairs, q)
 		}
 		return err
-	}, partition, above)
+	}, partition, above, cuts, ids)
 	if err != nil {
-		return tsdb.PartitionState{}, nil, chunksError(err, "read how far partition %d is stored", partition)
+		return nil, chunksError(err, "read how far partition %d is stored", partition)
 	}
-	return state, pairs, nil
+	return &progress, nil
 }

@@ -14,7 +14,7 @@ import (
 // Commit implements tsdb.Store.
 func (c *Chunks) Commit(ctx context.Context, cut *tsdb.Cut) error {
 	err := c.db.Write(ctx, func(tx *sql.Tx) error {
-		for _, store := range []func(context.Context, *sql.Tx, *tsdb.Cut) error{movePosition, storeSchemas, storeEntities, storePairs, storeChunks, storeRejected} {
+		for _, store := range []func(context.Context, *sql.Tx, *tsdb.Cut) error{movePosition, checkRequired, extendLineage, storeSchemas, storeEntities, storePairs, storeChunks, storeRejected} {
 			if err := store(ctx, tx, cut); err != nil {
 				return err
 			}
@@ -37,8 +37,9 @@ func movePosition(ctx context.Context, tx *sql.Tx, cut *tsdb.Cut) error {
 			cut.Partition, cut.To.LogID, cut.To.Offset, cut.To.Cut, maxTime))
 	} else {
 		n, err = changed(tx.ExecContext(ctx, `UPDATE tsdb_partitions SET log_id = ?, next_offset = ?, cut = ?, max_time = max(max_time, ?)
-			WHERE partition = ? AND log_id = ? AND next_offset = ? AND cut = ?`,
-			cut.To.LogID, cut.To.Offset, cut.To.Cut, maxTime, cut.Partition, cut.From.LogID, cut.From.Offset, cut.From.Cut))
+			WHERE partition = ? AND log_id = ? AND next_offset = ? AND cut = ?
+			AND coalesce((SELECT id FROM tsdb_lineage l WHERE l.partition = tsdb_partitions.partition AND l.cut = tsdb_partitions.cut), 0) = ?`,
+			cut.To.LogID, cut.To.Offset, cut.To.Cut, maxTime, cut.Partition, cut.From.LogID, cut.From.Offset, cut.From.Cut, cut.From.ID))
 	}
 	if err != nil {
 		return fmt.Errorf("move the position: %w", err)

@@ -34,9 +34,10 @@ func loadPartitions(ctx context.Context, tx *sql.Tx, state *tsdb.State) (err err
 // readPartitions returns the positions, by partition. where narrows them down.
 func readPartitions(ctx context.Context, tx *sql.Tx, where string, args ...any) ([]tsdb.PartitionState, error) {
 	var list []tsdb.PartitionState
-	err := each(ctx, tx, "SELECT partition, log_id, next_offset, cut, max_time FROM tsdb_partitions "+where+" ORDER BY partition", func(rows *sql.Rows) error {
+	err := each(ctx, tx, `SELECT p.partition, log_id, next_offset, p.cut, coalesce(id, 0), max_time
+		FROM tsdb_partitions p LEFT JOIN tsdb_lineage l ON l.partition = p.partition AND l.cut = p.cut `+where+" ORDER BY p.partition", func(rows *sql.Rows) error {
 		var p tsdb.PartitionState
-		if err := rows.Scan(&p.Partition, &p.Position.LogID, &p.Position.Offset, &p.Position.Cut, &p.MaxTime); err != nil {
+		if err := rows.Scan(&p.Partition, &p.Position.LogID, &p.Position.Offset, &p.Position.Cut, &p.Position.ID, &p.MaxTime); err != nil {
 			return fmt.Errorf("read a position: %w", err)
 		}
 		list = append(list, p)
@@ -104,20 +105,23 @@ func readPairs(ctx context.Context, tx *sql.Tx, where string, args ...any) ([]ts
 }
 
 // Progress implements tsdb.Store.
-func (c *Chunks) Progress(ctx context.Context, partition int, above int64) (tsdb.PartitionState, []tsdb.PairDef, error) {
-	var state tsdb.PartitionState
-	var pairs []tsdb.PairDef
+func (c *Chunks) Progress(ctx context.Context, partition int, held []tsdb.Position, above int64) (*tsdb.Progress, error) {
+	var progress tsdb.Progress
 	err := c.read(ctx, func(tx *sql.Tx) error {
-		found, err := readPartitions(ctx, tx, "WHERE partition = ?", partition)
+		var err error
+		if progress.Held, err = holds(ctx, tx, partition, held...); err != nil {
+			return err
+		}
+		found, err := readPartitions(ctx, tx, "WHERE p.partition = ?", partition)
 		if err != nil || len(found) == 0 {
 			return err
 		}
-		state = found[0]
-		pairs, err = readPairs(ctx, tx, "WHERE partition = ? AND id > ?", partition, above)
+		progress.PartitionState = found[0]
+		progress.Pairs, err = readPairs(ctx, tx, "WHERE partition = ? AND id > ?", partition, above)
 		return err
 	})
 	if err != nil {
-		return tsdb.PartitionState{}, nil, chunksError(err, "read how far partition %d is stored", partition)
+		return nil, chunksError(err, "read how far partition %d is stored", partition)
 	}
-	return state, pairs, nil
+	return &progress, nil
 }
