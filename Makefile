@@ -138,7 +138,7 @@ bench-cluster: build ## the same over RabbitMQ and PostgreSQL: cost, freshness, 
 	.tools/install-packages $(BACKEND_PACKAGES)
 	go run ./services/e2e/clusterbench $(if $(ONLY),-only $(ONLY))
 
-bench-alerts: build ## how soon people hear of a fault, and what a storm brings
+bench-alerts: build ## how soon people hear of a fault, what a storm brings, what a backtest takes
 	go run ./services/e2e/alertbench $(if $(ONLY),-only $(ONLY))
 
 chaos: build ## every fault again and again under load, and kills of one process; ESMON_CHAOS_MINUTES=N, ESMON_CHAOS_KILLS=N, ESMON_CHAOS_SEED=N

@@ -1,6 +1,6 @@
 // Command alertbench measures alerting with the shipped defaults: how soon a person
-// hears of a fault, and what a storm of faults brings. It prints the configuration and
-// every run. See docs/benchmarks.md.
+// hears of a fault, what a storm of faults brings, and how long a rule takes over a week
+// of history. It prints the configuration and every run. See docs/benchmarks.md.
 package main
 
 import (
@@ -26,6 +26,10 @@ type bench struct {
 	seconds time.Duration
 	hosts   int
 
+	runs         int
+	days         int
+	historyHosts int
+
 	alone *platform.Alone
 	sink  *sink.Webhook
 	dir   string
@@ -35,15 +39,18 @@ type bench struct {
 var parts = []struct {
 	name string
 	run  func(context.Context, *bench) error
-}{{"latency", latency}, {"storm", storm}}
+}{{"latency", latency}, {"storm", storm}, {"backtest", backtest}}
 
 func main() {
 	var b bench
 	flag.StringVar(&b.bin, "bin", "bin/esmon", "the built esmon")
-	only := flag.String("only", "", "one of latency, storm; empty for all")
+	only := flag.String("only", "", "one of latency, storm, backtest; empty for all")
 	flag.IntVar(&b.agents, "agents", 500, "hosts whose faults are timed")
 	flag.DurationVar(&b.seconds, "for", 2*time.Minute, "how long faults are timed")
 	flag.IntVar(&b.hosts, "hosts", 10_000, "hosts that fail in the storm")
+	flag.IntVar(&b.runs, "runs", 3, "runs of each backtest, cold and warm")
+	flag.IntVar(&b.days, "days", 7, "days of history that backtests run over")
+	flag.IntVar(&b.historyHosts, "history-hosts", 1000, "hosts in the history")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
