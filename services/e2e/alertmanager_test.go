@@ -62,7 +62,7 @@ func TestPrometheusSendsItsAlertsHere(t *testing.T) {
 		expr := fmt.Sprintf("vector(7) and on () (vector(time()) < %d)", until.Unix())
 		return "groups:\n- name: g\n  interval: 1s\n  rules:\n  - alert: FromPrometheus\n    expr: " + expr + "\n    labels: {severity: critical, host_name: elsewhere}\n    annotations: {summary: 'it is {{ $value }}'}\n"
 	}
-	write(filepath.Join(dir, "rules.yml"), rule(time.Now().Add(12*time.Second)))
+	write(filepath.Join(dir, "rules.yml"), rule(time.Now().Add(20*time.Second)))
 	write(filepath.Join(dir, "prometheus.yml"), fmt.Sprintf(`global: {scrape_interval: 1s, evaluation_interval: 1s}
 rule_files: [rules.yml]
 alerting:
@@ -70,7 +70,8 @@ alerting:
   - path_prefix: /alertmanager
     static_configs: [{targets: [%q]}]
 `, server.HTTP))
-	prometheus := exec.Command("prometheus", "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0")
+	prometheus := exec.Command("prometheus", "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0",
+		"--rules.alert.resend-delay=1s") // what it sends before it has found where to goes nowhere
 	var log bytes.Buffer
 	prometheus.Stdout, prometheus.Stderr = &log, &log
 	if err := prometheus.Start(); err != nil {
