@@ -19,6 +19,7 @@ const keptRecord = 4 << 20
 // is not bound to a caller: what was gathered is decided, one way or the other.
 func (g *gatherer) publish(r *gathering) {
 	start := g.now()
+	r.complete()
 	raw := r.builder.Len()
 	r.encoded = r.builder.Encode(r.encoded[:0])
 	g.metrics.queue.Add(float64(raw))
@@ -39,6 +40,16 @@ func (g *gatherer) publish(r *gathering) {
 		g.fail(r, err)
 	}
 	g.recycle(r)
+}
+
+// complete notes up to when the data of agents is complete with the record. That is
+// as late as can be, for what was put off meanwhile counts.
+func (r *gathering) complete() {
+	for i := range r.batches {
+		if b := &r.batches[i]; b.complete != 0 {
+			r.builder.Complete(i, b.to.completeWith(b))
+		}
+	}
 }
 
 // confirm notes which definitions readers can know now, then answers.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"sync"
 	"time"
 
@@ -54,11 +55,16 @@ type gathering struct {
 type gathered struct {
 	sequence uint64
 	skewMS   int64
+	complete int64 // see batch
+	oldest   int64 // time of its oldest frame, Unix milliseconds
 	to       answer
 }
 
 // answer is told what became of a batch.
 type answer interface {
+	// completeWith is asked just before the batch is published up to when the
+	// agent's data is complete with it. It is not asked for one that says nothing.
+	completeWith(b *gathered) int64
 	// confirmed is called once the batch is durable.
 	confirmed(b *gathered)
 	// putOff is called when the batch is not in the log and may be sent again.
@@ -117,18 +123,17 @@ func (g *gatherer) add(ctx context.Context, b *batch, to answer) error {
 	}
 	oldest := g.now().Add(-g.cfg.RedefineAfter).UnixMilli()
 	r.builder.Batch(b.agentID, b.received, b.skewMS)
-	if b.complete != 0 {
-		r.builder.Complete(b.complete)
-	}
+	own := gathered{sequence: b.sequence, skewMS: b.skewMS, complete: b.complete, oldest: math.MaxInt64, to: to}
 	for i := range b.frames {
 		f := &b.frames[i]
+		own.oldest = min(own.oldest, f.time)
 		r.define(f.schema, oldest)
 		r.define(f.entity, oldest)
 		r.builder.Frame(f.entity.id, f.schema.id, f.time, f.values)
 		r.samples += len(f.values)
 	}
 	r.frames += len(b.frames)
-	r.batches = append(r.batches, gathered{sequence: b.sequence, skewMS: b.skewMS, to: to})
+	r.batches = append(r.batches, own)
 	if r.builder.Len() >= g.cfg.RecordBytes {
 		signal(g.full)
 	}

@@ -170,6 +170,8 @@ func (p *push) store(ctx context.Context) error {
 // waiter waits for the answer to one push.
 type waiter chan error
 
+func (waiter) completeWith(b *gathered) int64 { return b.complete }
+
 func (w waiter) confirmed(*gathered) { w <- nil }
 
 func (w waiter) putOff(_ *gathered, r *ingestv1.Refusal) {

@@ -57,15 +57,18 @@ func (s *stream) take(m *ingestv1.Batch) error {
 	if sent := m.GetSentAtMs(); sent != 0 {
 		b.skewMS = sent - now.UnixMilli()
 	}
+	s.holds.came()
 	putOff, err := s.check(m, b)
 	switch {
 	case err != nil:
 		s.acks.drop()
 		return err
 	case putOff != nil:
+		s.holds.add(b.sequence, oldestOf(m.GetFrames()))
 		s.acks.decide(b.sequence, b.skewMS, putOff)
 		return nil
 	case len(b.frames) == 0: // nothing to make durable
+		s.holds.done(b.sequence)
 		s.acks.decide(b.sequence, b.skewMS, nil)
 		return nil
 	}
@@ -103,6 +106,15 @@ func (s *stream) check(m *ingestv1.Batch, b *batch) (*ingestv1.Refusal, error) {
 	}
 	s.checkFrames(m.GetFrames(), b)
 	return nil, nil
+}
+
+// oldestOf returns the time of the oldest frame, Unix milliseconds.
+func oldestOf(frames []*ingestv1.Frame) int64 {
+	oldest := int64(math.MaxInt64)
+	for _, f := range frames {
+		oldest = min(oldest, f.GetTimestampMs())
+	}
+	return oldest
 }
 
 func (s *stream) tooFast(sequence uint64, wait time.Duration) *ingestv1.Refusal {
@@ -205,6 +217,8 @@ func (s *stream) endOld() (ended []*pair, old []*definition) {
 // ending answers for stale markers: nobody waits for them, but when they are not
 // stored the stream ends and the agent's next one begins with the new labels.
 type ending struct{ s *stream }
+
+func (ending) completeWith(b *gathered) int64 { return b.complete }
 
 func (ending) confirmed(*gathered) {}
 

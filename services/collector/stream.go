@@ -29,6 +29,7 @@ type stream struct {
 	session Session
 	quota   *quota
 	acks    *acks
+	holds   holds
 
 	failOnce sync.Once
 	broken   chan struct{} // closed when failure is set
@@ -126,7 +127,7 @@ func (c *Collector) awaitHello(ctx context.Context, hellos <-chan firstMessage) 
 
 func (c *Collector) newStream(ss ingestv1.IngestService_StreamServer, agent string, session Session) *stream {
 	q := c.quotas.use("agent " + agent)
-	s := &stream{c: c, g: c.gatherer(agent), ss: ss, ctx: ss.Context(), agent: agent, session: session, quota: q, broken: make(chan struct{})}
+	s := &stream{c: c, g: c.gatherer(agent), ss: ss, ctx: ss.Context(), agent: agent, session: session, quota: q, holds: holds{window: int(c.cfg.Window)}, broken: make(chan struct{})}
 	s.table = newTable(&c.cfg, s.g.defs, q, session)
 	s.acks = newAcks(s.sendAck, s.fail)
 	return s
@@ -231,11 +232,20 @@ func (s *stream) sendAck(a *ingestv1.Ack) error {
 	return nil
 }
 
+// completeWith implements answer.
+func (s *stream) completeWith(b *gathered) int64 { return s.holds.bound(b.sequence, b.complete) }
+
 // confirmed implements answer.
-func (s *stream) confirmed(b *gathered) { s.acks.decide(b.sequence, b.skewMS, nil) }
+func (s *stream) confirmed(b *gathered) {
+	s.holds.done(b.sequence)
+	s.acks.decide(b.sequence, b.skewMS, nil)
+}
 
 // putOff implements answer.
-func (s *stream) putOff(b *gathered, r *ingestv1.Refusal) { s.acks.decide(b.sequence, b.skewMS, r) }
+func (s *stream) putOff(b *gathered, r *ingestv1.Refusal) {
+	s.holds.add(b.sequence, b.oldest)
+	s.acks.decide(b.sequence, b.skewMS, r)
+}
 
 // lost implements answer.
 func (s *stream) lost(_ *gathered, err error) {

@@ -89,10 +89,11 @@ func (b *Builder) Tick(ms int64) {
 	b.marked = true
 }
 
-// Complete says up to when the data of the agent is complete with the batch that was
-// begun last, Unix milliseconds of the agent's clock. It panics when none was.
-func (b *Builder) Complete(ms int64) {
-	b.batches[len(b.batches)-1].Complete = ms
+// Complete says up to when the data of the agent is complete with a batch, Unix
+// milliseconds of the agent's clock. The batches that have frames count from 0; it
+// panics when there is no such batch.
+func (b *Builder) Complete(batch int, ms int64) {
+	b.batches[batch].Complete = ms
 	b.marked = true
 }
 

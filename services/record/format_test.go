@@ -179,7 +179,7 @@ func goldenRecords() map[string][]byte {
 	var tick, marks record.Builder
 	tick.Tick(1_700_000_000_123)
 	build(&marks, sample())
-	marks.Complete(1_700_000_000_000)
+	marks.Complete(1, 1_700_000_000_000)
 	return map[string][]byte{
 		"empty": empty.Encode(nil), "definitions": whole.Encode(nil), "many": many.Encode(nil),
 		"tick": tick.Encode(nil), "watermarks": marks.Encode(nil),

@@ -106,7 +106,7 @@ func (w *world) append(partition int, agent string, received, complete int64, ti
 		b.Frame(metric.ID{1}, metric.ID{2}, t, []float64{1})
 	}
 	if complete != 0 {
-		b.Complete(complete)
+		b.Complete(0, complete)
 	}
 	w.read(partition, b.Encode(nil))
 }
@@ -351,7 +351,7 @@ func TestTrackerIsUsedAtTheSameTime(t *testing.T) {
 				var b record.Builder
 				b.Batch("a1", time.UnixMilli(at(i)), 0)
 				b.Frame(metric.ID{1}, metric.ID{2}, at(i), []float64{1})
-				b.Complete(at(i + 1))
+				b.Complete(0, at(i+1))
 				r, err := dec.Decode(b.Encode(nil))
 				if err != nil {
 					t.Error(err)
