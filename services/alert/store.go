@@ -143,6 +143,7 @@ type EpisodePage struct {
 	Key        Key    // only of this alert; empty for all
 	RuleID     string // only of this rule; empty for all
 	From, To   int64  // only those with From <= Fired < To
+	Since      int64  // only those that were not over before this time
 	BeforeTime int64  // Fired of the last one of the page before; 0 for the first page
 	BeforeKey  Key
 	Limit      int

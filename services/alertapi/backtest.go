@@ -18,8 +18,7 @@ import (
 const (
 	// backtestTime bounds one backtest.
 	backtestTime = 2 * time.Minute
-	// maxKnownEpisodes bounds how many episodes are looked through for those that last
-	// into the span.
+	// maxKnownEpisodes bounds how many episodes that last into the span are known.
 	maxKnownEpisodes = 10_000
 )
 
@@ -136,21 +135,18 @@ func (s *Service) try(ctx context.Context, t *trial, sp span) (*alertv1.Backtest
 
 // lasting returns the episodes of a rule that begin before a time and last beyond it.
 func (s *Service) lasting(ctx context.Context, ruleID string, at int64) (out []alert.Episode, err error) {
-	page := alert.EpisodePage{RuleID: ruleID, To: at, Limit: maxPage}
-	for looked := 0; looked < maxKnownEpisodes; looked += maxPage {
+	page := alert.EpisodePage{RuleID: ruleID, To: at, Since: at, Limit: maxPage}
+	for len(out) < maxKnownEpisodes {
 		list, err := s.deps.Store.Episodes(ctx, page)
 		if err != nil {
 			return nil, fmt.Errorf("read episodes: %w", err)
 		}
-		for i := range list {
-			if e := &list[i]; e.Resolved == 0 || e.Resolved >= at {
-				out = append(out, *e)
-			}
-			page.BeforeTime, page.BeforeKey = list[i].Fired, list[i].Key
-		}
+		out = append(out, list...)
 		if len(list) < page.Limit {
 			break
 		}
+		last := &list[len(list)-1]
+		page.BeforeTime, page.BeforeKey = last.Fired, last.Key
 	}
 	return out, nil
 }

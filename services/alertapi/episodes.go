@@ -30,14 +30,11 @@ func (s *Service) ListEpisodes(ctx context.Context, req *alertv1.ListEpisodesReq
 	if err != nil {
 		return nil, err
 	}
-	page := alert.EpisodePage{Key: alert.Key(req.GetAlertId()), RuleID: req.GetRuleId(), To: millis(req.GetEnd(), 0), Limit: maxPage}
+	page := alert.EpisodePage{Key: alert.Key(req.GetAlertId()), RuleID: req.GetRuleId(), To: millis(req.GetEnd(), 0), Since: millis(req.GetStart(), 0), Limit: maxPage}
 	if after != nil {
 		page.BeforeTime, page.BeforeKey = after.N[0], alert.Key(after.S[0])
 	}
-	takes := func(e *alert.Episode) bool {
-		return ms.Match(e.Labels) && (e.Resolved == 0 || e.Resolved >= millis(req.GetStart(), 0))
-	}
-	return s.episodes(ctx, page, size, takes)
+	return s.episodes(ctx, page, size, func(e *alert.Episode) bool { return ms.Match(e.Labels) })
 }
 
 // episodes reads pages until there are enough that are taken. Where it has looked at

@@ -16,11 +16,8 @@ const (
 	maxSpans = 1000
 	// spanReach is for how long a sample counts in evaluations after it, about: what
 	// queries look back, and some more for rates.
-	spanReach = 15 * time.Minute
-	// episodeReach is how long before a span an episode may have begun that is
-	// corrected.
-	episodeReach = 24 * time.Hour
-	episodePage  = 500
+	spanReach   = 15 * time.Minute
+	episodePage = 500
 )
 
 // noteBackfilled notes for all groups which data came late.
@@ -92,30 +89,37 @@ func (j *job) correctRule(ctx context.Context, i int, s Span) error {
 	if from > to {
 		return nil // it was not decided before the data came
 	}
-	stored, err := j.storedEpisodes(ctx, r.ID, from, to, mine)
-	if err != nil {
-		return err
-	}
-	result, err := g.eval.Replay(ctx, i, from, to, stored, eval.Env{
+	env := eval.Env{
 		Querier: &timedQuerier{q: querier, limit: j.a.cfg.RuleTimeout},
 		Decide: func(labels metric.Labels, _ string, _ int64) eval.Decision {
 			return eval.Decision{Decided: mine(labels)}
 		},
-	})
-	if err != nil {
-		return err
 	}
-	if len(result.Errors) > 0 {
-		return &result.Errors[0]
+	for {
+		stored, err := j.storedEpisodes(ctx, r.ID, from, to, mine)
+		if err != nil {
+			return err
+		}
+		result, err := g.eval.Replay(ctx, i, from, to, stored, env)
+		if err != nil {
+			return err
+		}
+		if len(result.Errors) > 0 {
+			return &result.Errors[0]
+		}
+		if to < stand && !eval.Agree(stored, result.Episodes, to) {
+			to = min(stand, to+2*(to-from)+g.interval) // a clear condition, say, has it go on for longer
+			continue
+		}
+		put, unmade := eval.Diff(stored, result.Episodes, from, to)
+		j.corrected(i, put, unmade)
+		return nil
 	}
-	put, unmade := eval.Diff(stored, result.Episodes, from, to)
-	j.corrected(i, put, unmade)
-	return nil
 }
 
-// storedEpisodes returns the stored episodes that may overlap a time.
+// storedEpisodes returns the stored episodes that overlap a time.
 func (j *job) storedEpisodes(ctx context.Context, rule string, from, to int64, mine func(metric.Labels) bool) ([]alert.Episode, error) {
-	page := alert.EpisodePage{RuleID: rule, From: max(from-episodeReach.Milliseconds(), 1), To: to + 1, Limit: episodePage}
+	page := alert.EpisodePage{RuleID: rule, Since: max(from, 1), To: to + 1, Limit: episodePage}
 	var all []alert.Episode
 	for {
 		some, err := j.a.deps.Store.Episodes(ctx, page)

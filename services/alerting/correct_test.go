@@ -65,6 +65,29 @@ func TestLateDataCorrectsTheHistory(t *testing.T) {
 	})
 }
 
+// An episode is corrected however long ago it began.
+func TestLateDataSplitsALongEpisode(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
+		late := &lateWorld{world: w}
+		w.rules.set(groupOf(10*time.Minute, "High: cpu > 90 unless on (host_id) disk"))
+		p := w.start(func(_ *Config, d *Deps) { d.Data = late })
+		defer p.end()
+		w.cpu("h1", 95)
+		pass(50 * time.Hour)
+		w.cpu("h1", 5)
+		pass(20 * time.Minute)
+		w.expect("High h1 firing", "High h1 resolved")
+		from := time.Now().Add(-70 * time.Minute)
+		late.fill("h1", from, from.Add(20*time.Minute), 1)
+		pass(10*time.Minute + 10*time.Second)
+		w.expect("High h1 firing", "High h1 resolved")
+		if got := w.episodes(); len(got) != 2 {
+			t.Errorf("the episodes are %q; want that before the late data and that after it", got)
+		}
+	})
+}
+
 func TestSpansAreBounded(t *testing.T) {
 	t.Parallel()
 	var spans []Span

@@ -54,6 +54,9 @@ func Episodes(sign string, p alert.EpisodePage) Query {
 	if p.To != 0 {
 		q.where("fired_ms < @", p.To)
 	}
+	if p.Since != 0 {
+		q.where("(resolved_ms = 0 OR resolved_ms >= @)", p.Since)
+	}
 	if p.BeforeTime != 0 {
 		q.where("(fired_ms, key) < (@, @)", p.BeforeTime, string(p.BeforeKey))
 	}

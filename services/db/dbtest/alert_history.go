@@ -57,7 +57,7 @@ func testAlertsEpisodePages(t *testing.T, s alert.Store) {
 	commitNow(t, s, &alert.Commit{Episodes: all})
 	for name, page := range map[string]alert.EpisodePage{
 		"all": {}, "of a key": {Key: "a"}, "of a rule": {RuleID: "r1"}, "of both": {Key: "b", RuleID: "r2"},
-		"from": {From: 103}, "to": {To: 103}, "between": {From: 102, To: 105}, "nothing": {From: 105, To: 105}, "unknown": {Key: "x"},
+		"from": {From: 103}, "to": {To: 103}, "between": {From: 102, To: 105}, "nothing": {From: 105, To: 105}, "lasting": {Since: 501}, "over": {Since: 500, To: 104}, "unknown": {Key: "x"},
 		"of what cannot be": {Key: "a\x00"}, "of what is no text": {RuleID: "\xff"}, "of a quote": {RuleID: "' OR ''='"},
 	} {
 		for _, limit := range []int{1, 3, 7, 1000} {
@@ -89,7 +89,7 @@ func testAlertsEpisodePages(t *testing.T, s alert.Store) {
 
 func selected(all []alert.Episode, p alert.EpisodePage) (out []alert.Episode) {
 	for _, e := range all {
-		if (p.Key == "" || e.Key == p.Key) && (p.RuleID == "" || e.RuleID == p.RuleID) && e.Fired >= p.From && (p.To == 0 || e.Fired < p.To) {
+		if (p.Key == "" || e.Key == p.Key) && (p.RuleID == "" || e.RuleID == p.RuleID) && e.Fired >= p.From && (p.To == 0 || e.Fired < p.To) && (e.Resolved == 0 || e.Resolved >= p.Since) {
 			out = append(out, e)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/esolutions/esmon/services/alert"
@@ -13,7 +14,8 @@ import (
 // Replay evaluates an alerting rule anew at all times from one to the other, over
 // the data as it is now, and returns the episodes that overlap them as they should
 // have been. known are the episodes that are stored for the rule; those that had begun
-// before are gone on with. env says what is replayed: what is not decided is left out,
+// before are gone on with; one that is over before it has a value again keeps the last
+// value that is stored. env says what is replayed: what is not decided is left out,
 // and known should then have no more. Nothing in the group is changed.
 func (g *Group) Replay(ctx context.Context, i int, from, to int64, known []alert.Episode, env Env) (Result, error) {
 	r := g.group.Rules[i]
@@ -155,21 +157,28 @@ func overlaps(e alert.Episode, from, to int64) bool {
 // Diff compares the episodes that are stored with those that Replay returned for the
 // same span and filter. It returns what has to be stored, marked as corrected, and
 // which stored ones were never to be. Episodes that go on after the span are
-// compared up to its end only.
+// compared up to its end only, and end as the stored ones do.
 func Diff(stored, computed []alert.Episode, from, to int64) (put []alert.Episode, unmade []alert.EpisodeID) {
-	were := map[alert.EpisodeID]alert.Episode{}
+	were, beyond := map[alert.EpisodeID]alert.Episode{}, map[alert.Key]alert.Episode{}
 	for _, e := range stored {
-		if overlaps(e, from, to) {
-			were[e.ID()] = e
+		if !overlaps(e, from, to) {
+			continue
+		}
+		were[e.ID()] = e
+		if e.Resolved > to {
+			beyond[e.Key] = e
 		}
 	}
 	for _, e := range computed {
 		if !overlaps(e, from, to) {
 			continue
 		}
+		if last, ok := beyond[e.Key]; ok && e.Resolved == 0 {
+			e.Resolved, e.LastValue = last.Resolved, last.LastValue
+		}
 		was, known := were[e.ID()]
 		delete(were, e.ID())
-		if known && (e.Resolved == 0 && was.Resolved > to || sameEpisode(was, e)) {
+		if known && sameEpisode(was, e) {
 			continue
 		}
 		e.Corrected = true
@@ -183,6 +192,23 @@ func Diff(stored, computed []alert.Episode, from, to int64) (put []alert.Episode
 		return cmp.Or(cmp.Compare(a.Fired, b.Fired), cmp.Compare(a.Key, b.Key))
 	})
 	return put, unmade
+}
+
+// Agree tells whether the same alerts fire at a time by stored episodes and by those
+// that Replay returned for a span that ends then. Where they do not, the late data
+// has consequences beyond the span.
+func Agree(stored, computed []alert.Episode, to int64) bool {
+	return maps.Equal(firingAt(stored, to), firingAt(computed, to))
+}
+
+func firingAt(episodes []alert.Episode, t int64) map[alert.Key]struct{} {
+	firing := map[alert.Key]struct{}{}
+	for i := range episodes {
+		if e := &episodes[i]; e.Fired <= t && (e.Resolved == 0 || e.Resolved > t) {
+			firing[e.Key] = struct{}{}
+		}
+	}
+	return firing
 }
 
 func sameEpisode(a, b alert.Episode) bool {
