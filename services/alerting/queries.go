@@ -2,7 +2,6 @@ package alerting
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/esolutions/esmon/services/metric"
@@ -16,7 +15,6 @@ type Reader struct {
 	e       *query.Evaluator
 	data    query.Source // what the overlay lies over
 	overlay *query.Overlay
-	adding  sync.Mutex // one adds to overlay at a time
 }
 
 // NewReader returns a reader of what the evaluator reads.
@@ -48,7 +46,5 @@ func (r *Reader) Round(ctx context.Context, _, _ time.Time) (eval.Querier, func(
 
 // Recorded implements [Queries].
 func (r *Reader) Recorded(samples []query.Sample) {
-	r.adding.Lock()
-	defer r.adding.Unlock()
-	r.overlay.Add(samples)
+	r.overlay.Add(time.Now(), samples)
 }

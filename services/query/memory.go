@@ -17,8 +17,14 @@ import (
 type Memory struct {
 	mu     sync.RWMutex // guards all below, and the samples of the series
 	series map[string]*memorySeries
-	sorted []*memorySeries // by labels; nil when a series was added
-	count  int             // samples
+	sorted *sortedSeries // nil when a series was added
+	count  int           // samples
+}
+
+// sortedSeries are the series by labels, all and those of each name.
+type sortedSeries struct {
+	all    []*memorySeries
+	byName map[string][]*memorySeries
 }
 
 type memorySeries struct {
@@ -50,10 +56,11 @@ func (m *Memory) add(s *Sample) {
 	}
 	i := len(line.t)
 	if i > 0 && line.t[i-1] >= s.T {
-		found := false
-		if i, found = slices.BinarySearch(line.t, s.T); found {
+		at, found := slices.BinarySearch(line.t, s.T)
+		if found {
 			return
 		}
+		i = at
 	}
 	line.t, line.v = slices.Insert(line.t, i, s.T), slices.Insert(line.v, i, s.V)
 	m.count++
@@ -64,23 +71,6 @@ func (m *Memory) Len() int {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.count
-}
-
-// Trim drops the samples before a time.
-func (m *Memory) Trim(before int64) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for key, line := range m.series {
-		n, _ := slices.BinarySearch(line.t, before)
-		m.count -= n
-		if n == len(line.t) {
-			delete(m.series, key)
-			m.sorted = nil
-			continue
-		}
-		// Readers may still have the old slices: they are left as they are.
-		line.t, line.v = slices.Clone(line.t[n:]), slices.Clone(line.v[n:])
-	}
 }
 
 // labelsKey returns a text that is the same for the same labels only.
@@ -95,8 +85,8 @@ func labelsKey(ls metric.Labels) string {
 	return b.String()
 }
 
-// all returns the series sorted by labels.
-func (m *Memory) all() []*memorySeries {
+// inOrder returns the series sorted by labels.
+func (m *Memory) inOrder() *sortedSeries {
 	m.mu.RLock()
 	sorted := m.sorted
 	m.mu.RUnlock()
@@ -106,9 +96,28 @@ func (m *Memory) all() []*memorySeries {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.sorted == nil {
-		m.sorted = slices.SortedFunc(maps.Values(m.series), func(a, b *memorySeries) int { return metric.Compare(a.labels, b.labels) })
+		s := &sortedSeries{byName: map[string][]*memorySeries{}}
+		s.all = slices.SortedFunc(maps.Values(m.series), func(a, b *memorySeries) int { return metric.Compare(a.labels, b.labels) })
+		for _, one := range s.all {
+			name := one.labels.Get(metric.NameLabel)
+			s.byName[name] = append(s.byName[name], one)
+		}
+		m.sorted = s
 	}
 	return m.sorted
+}
+
+// among returns series, sorted by labels, among which are all that match.
+func (s *sortedSeries) among(ms []Matcher) []*memorySeries {
+	for _, m := range ms {
+		if m.Name() != metric.NameLabel {
+			continue
+		}
+		if set := m.Set(); len(set) == 1 {
+			return s.byName[set[0]]
+		}
+	}
+	return s.all
 }
 
 // Querier implements [Source].
@@ -131,7 +140,7 @@ func (q *memoryQuerier) Select(ctx context.Context, ms []Matcher, opt SelectOpti
 		mint, maxt = q.mint, q.maxt
 	}
 	var out []Series
-	for _, s := range q.memory.all() {
+	for _, s := range q.memory.inOrder().among(ms) {
 		if opt.Limit > 0 && len(out) == opt.Limit {
 			break
 		}

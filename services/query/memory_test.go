@@ -50,8 +50,7 @@ func TestMemory(t *testing.T) {
 	if got, want := points(t, m), "ax 00.005=7; ay 00.010=1 00.020=2 00.030=3; b; "; got != want {
 		t.Errorf("there is %s, want %s", got, want)
 	}
-	m.Trim(20)
-	if got, want := points(t, m, query.In("h", "x", "y")), "ay 00.020=2 00.030=3; "; got != want || m.Len() != 3 {
+	if got, want := points(t, m, query.In("h", "x", "y"), query.In(metric.NameLabel, "a")), "ax 00.005=7; ay 00.010=1 00.020=2 00.030=3; "; got != want || m.Len() != 5 {
 		t.Errorf("there is %s and %d in all, want %s", got, m.Len(), want)
 	}
 	q, err := m.Querier(t.Context(), 0, 10)
@@ -65,30 +64,6 @@ func TestMemory(t *testing.T) {
 	values, err := q.LabelValues(t.Context(), metric.NameLabel, nil, 1)
 	if err != nil || strings.Join(values, " ") != "a" {
 		t.Errorf("values are %v, %v", values, err)
-	}
-}
-
-func TestOverlay(t *testing.T) {
-	t.Parallel()
-	below := query.NewMemory()
-	below.Add(sample(10, 1, "a", "h", "x"), sample(20, 2, "a", "h", "x"), sample(20, 2, "c"))
-	o := query.NewOverlay(below, query.OverlayConfig{Age: 100 * time.Millisecond, MaxSamples: 6})
-	o.Add([]query.Sample{sample(20, 9, "a", "h", "x"), sample(30, 3, "a", "h", "x"), sample(30, 4, "b")})
-	if got, want := points(t, o), "ax 00.010=1 00.020=2 00.030=3; b 00.030=4; c 00.020=2; "; got != want {
-		t.Errorf("there is %s, want %s", got, want)
-	}
-	o.Add([]query.Sample{sample(125, 5, "b")})
-	if got, want := points(t, o, query.In(metric.NameLabel, "b")), "b 00.030=4 00.125=5; "; got != want {
-		t.Errorf("there is %s, want %s: what is older than the bound goes", got, want)
-	}
-	for i := range int64(50) {
-		o.Add([]query.Sample{sample(126+i, 1, "b")})
-	}
-	if o.Len() > 6 {
-		t.Errorf("%d samples are kept, want 6 at most", o.Len())
-	}
-	if got := points(t, o, query.In(metric.NameLabel, "a")); got != "ax 00.010=1 00.020=2; " {
-		t.Errorf("of the source there is %s", got)
 	}
 }
 

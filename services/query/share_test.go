@@ -110,6 +110,6 @@ func TestOverlayOverShared(t *testing.T) {
 		if err != nil || len(v) != want {
 			t.Errorf("%d: there is %v, %v", i, v, err)
 		}
-		overlay.Add([]query.Sample{sample(50_000, 1, "recorded", "host_name", "c")})
+		overlay.Add(at, []query.Sample{sample(50_000, 1, "recorded", "host_name", "c")})
 	}
 }

@@ -245,7 +245,13 @@ func (r *run) recorded(source query.Source, first int64) (query.Source, func([]q
 	interval := r.group.Interval
 	cfg := query.OverlayConfig{Age: chunk*interval + maxLookback, MaxSamples: maxRecorded}
 	overlay := query.NewOverlay(query.Until(source, first-1, func(ls metric.Labels) bool { return names[ls.Get(metric.NameLabel)] }), cfg)
-	return overlay, overlay.Add
+	newest := int64(0) // the clock: times are gone through in their order
+	return overlay, func(samples []query.Sample) {
+		for i := range samples {
+			newest = max(newest, samples[i].T)
+		}
+		overlay.Add(time.UnixMilli(newest), samples)
+	}
 }
 
 const (
