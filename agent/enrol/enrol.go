@@ -2,6 +2,7 @@ package enrol
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"fmt"
 	"time"
@@ -96,7 +97,8 @@ func enrolAt(ctx context.Context, dialer *collectors.Dialer, c collectors.Candid
 }
 
 // Renew gets a new certificate for a new key over a connection that shows the
-// current one. The error is what the call ended with: Explain says what it means.
+// current one, and proves with the current key that it is the agent who asks: there
+// may be a relay between. The error is what the call ended with: Explain says what it means.
 func Renew(ctx context.Context, conn grpc.ClientConnInterface, old *Identity) (*Identity, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -104,7 +106,17 @@ func Renew(ctx context.Context, conn grpc.ClientConnInterface, old *Identity) (*
 	if err != nil {
 		return nil, err
 	}
-	resp, err := enrolv1.NewEnrolmentServiceClient(conn).Renew(ctx, &enrolv1.RenewRequest{Csr: csr})
+	now, ok := old.Certificate.PrivateKey.(crypto.Signer)
+	if !ok {
+		return nil, fmt.Errorf("the present key is a %T, which cannot sign", old.Certificate.PrivateKey)
+	}
+	proof, err := mtls.SignRenewal(now, csr)
+	if err != nil {
+		return nil, fmt.Errorf("sign the certificate request with the present key: %w", err)
+	}
+	resp, err := enrolv1.NewEnrolmentServiceClient(conn).Renew(ctx, &enrolv1.RenewRequest{
+		Csr: csr, Chain: old.Certificate.Certificate, Signature: proof,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	enrolv1 "github.com/esolutions/esmon/gen/go/esmon/enrol/v1"
+	"github.com/esolutions/esmon/services/cluster"
 	"github.com/esolutions/esmon/services/fault"
 	"github.com/esolutions/esmon/services/relay"
 )
@@ -43,11 +44,12 @@ func aboutAgent(err error, trailer metadata.MD) error {
 
 // forwardedEnrolment is enrolment for other nodes: on a control node for collectors,
 // on a collector for relays. The rules of the internal port let nobody else call it.
-// The agent is whom the other node says that it is; one that lies could send that
-// agent's data as well.
+// The agent is whom the other node says that it is. A relay stands where others may
+// get at it: an agent behind one proves itself that it asks.
 type forwardedEnrolment struct {
 	enrolv1.UnimplementedEnrolmentServiceServer
 	enrolment enrolv1.EnrolmentServiceServer
+	node      func(context.Context) (cluster.Identity, bool) // who calls
 }
 
 // Enrol enrols an agent.
@@ -57,5 +59,9 @@ func (f *forwardedEnrolment) Enrol(ctx context.Context, req *enrolv1.EnrolReques
 
 // Renew renews an agent's certificate.
 func (f *forwardedEnrolment) Renew(ctx context.Context, req *enrolv1.RenewRequest) (*enrolv1.RenewResponse, error) {
-	return f.enrolment.Renew(relay.Forwarded(ctx), req)
+	ctx = relay.Forwarded(ctx)
+	if node, ok := f.node(ctx); (!ok || node.Has(cluster.Relay)) && len(req.GetSignature()) == 0 {
+		return nil, fault.New(fault.Invalid, "renewal_unproven", "behind a relay an agent proves with its present key that it asks for a new certificate, which this agent does not know how to do: update it before its certificate ends")
+	}
+	return f.enrolment.Renew(ctx, req)
 }

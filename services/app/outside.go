@@ -76,7 +76,7 @@ func (p *platform) register(g *grpc.Server, fresh *route.Freshness) {
 		clusterv1.RegisterNodeServiceServer(g, p.joining.NodeService())
 	}
 	if p.registry != nil {
-		enrolv1.RegisterEnrolmentServiceServer(g, &forwardedEnrolment{enrolment: p.enrolment()})
+		enrolv1.RegisterEnrolmentServiceServer(g, &forwardedEnrolment{enrolment: p.enrolment(), node: cluster.NodeFromContext})
 	}
 	if p.collector != nil {
 		ingestv1.RegisterIngestServiceServer(g, &relay.Central{Collector: p.collector, Node: cluster.NodeFromContext})

@@ -2,6 +2,12 @@ package app
 
 import (
 	"context"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net/http"
 	"strings"
@@ -11,9 +17,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/metadata"
 	gstatus "google.golang.org/grpc/status"
 
+	"github.com/esolutions/esmon/agent/collectors"
+	"github.com/esolutions/esmon/agent/enrol"
 	agentsv1 "github.com/esolutions/esmon/gen/go/esmon/agents/v1"
 	clusterv1 "github.com/esolutions/esmon/gen/go/esmon/cluster/v1"
 	enrolv1 "github.com/esolutions/esmon/gen/go/esmon/enrol/v1"
@@ -24,6 +33,7 @@ import (
 	"github.com/esolutions/esmon/services/db/postgres/pgtest"
 	"github.com/esolutions/esmon/services/fault"
 	"github.com/esolutions/esmon/services/fleetsim"
+	"github.com/esolutions/esmon/services/mtls"
 	"github.com/esolutions/esmon/services/settings"
 )
 
@@ -155,6 +165,88 @@ func TestARevokedAgentIsRefusedThroughARelay(t *testing.T) {
 			t.Errorf("%s ends with %v", what, err)
 		}
 	}
+}
+
+// TestARelayRenewsForNobodyElse renews an agent's certificate through the relay, and
+// then tries to get one in its name with what a relay has.
+func TestARelayRenewsForNobodyElse(t *testing.T) {
+	t.Parallel()
+	s := startSite(t)
+	defer s.stopAll()
+	web, db := s.enrol(t, "web"), s.enrol(t, "db")
+	renewed, err := enrol.Renew(t.Context(), s.agentConn(t, web), web)
+	if err != nil || renewed.AgentID != web.AgentID || renewed.Certificate.Leaf.Equal(web.Certificate.Leaf) {
+		t.Fatalf("through the relay the agent gets %v, %v", renewed, err)
+	}
+	if _, err := enrol.Renew(t.Context(), s.agentConn(t, renewed), renewed); err != nil {
+		t.Errorf("with its new certificate the agent gets %v", err)
+	}
+	mine, theirs := newRequest(t), newRequest(t)
+	prove := func(i *enrol.Identity, request []byte) []byte {
+		signature, err := mtls.SignRenewal(i.Certificate.PrivateKey.(crypto.Signer), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return signature
+	}
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "esmon-agent", web.AgentID, "esmon-agent-certificate-end", "99999999999")
+	client := enrolv1.NewEnrolmentServiceClient(s.asRelay(t))
+	for what, req := range map[string]*enrolv1.RenewRequest{
+		"without a proof":                  {Csr: mine},
+		"with a certificate it saw":        {Csr: mine, Chain: web.Certificate.Certificate},
+		"with a proof for another request": {Csr: mine, Chain: web.Certificate.Certificate, Signature: prove(web, theirs)},
+		"with another agent's proof":       {Csr: mine, Chain: db.Certificate.Certificate, Signature: prove(db, mine)},
+	} {
+		if _, err := client.Renew(ctx, req); fault.FromGRPC(err).Reason != "renewal_unproven" || gstatus.Code(err) != codes.InvalidArgument {
+			t.Errorf("%s a relay gets %v", what, err)
+		}
+	}
+}
+
+// enrol enrols an agent through the relay.
+func (s *site) enrol(t *testing.T, host string) *enrol.Identity {
+	t.Helper()
+	token, err := enrolv1.NewTokenServiceClient(s.centre).CreateToken(t.Context(), &enrolv1.CreateTokenRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dialer, err := collectors.New(collectors.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, err := enrol.Enrol(t.Context(), dialer, []string{s.relay.Endpoints().GRPC}, token.GetSecret(), "", enrol.Facts{HostName: host, HostID: host, OSType: "linux", Arch: "amd64"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return i
+}
+
+// agentConn connects to the relay as the agent does.
+func (s *site) agentConn(t *testing.T, i *enrol.Identity) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient("passthrough:///"+s.relay.Endpoints().GRPC, grpc.WithTransportCredentials(credentials.NewTLS(mtls.ClientConfig(mtls.Options{
+		Certificate: func() (*tls.Certificate, error) { return i.Certificate, nil },
+		Roots:       func() *x509.CertPool { return i.Roots },
+	}))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// newRequest returns a certificate request for a key of nobody.
+func newRequest(t *testing.T) []byte {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.CreateCertificateRequest(rand.Reader, &x509.CertificateRequest{}, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }
 
 // asRelay connects to the centre as the relay does.

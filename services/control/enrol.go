@@ -202,6 +202,9 @@ func (s *Enrolment) Renew(ctx context.Context, req *enrolv1.RenewRequest) (*enro
 	if err := e.revoked(); err != nil {
 		return nil, r.refuse(err)
 	}
+	if err := r.checkProof(id, req); err != nil {
+		return nil, r.refuse(err)
+	}
 	if !e.renewals.AllowN(r.now(), 1) {
 		return nil, r.refuse(fault.New(fault.Exhausted, "renew_rate_limited", "agent %s renews its certificate too often: wait %s", id, renewPause))
 	}
@@ -211,6 +214,23 @@ func (s *Enrolment) Renew(ctx context.Context, req *enrolv1.RenewRequest) (*enro
 	}
 	r.metrics.renewed.Inc()
 	return &enrolv1.RenewResponse{Chain: issued.Chain, Roots: r.authority.RootsDER()}, nil
+}
+
+// checkProof checks the proof that the agent itself asks, if there is one. Agents of
+// before there were proofs send none; who passes on renewals for others decides
+// whether one is needed.
+func (r *Registry) checkProof(id string, req *enrolv1.RenewRequest) error {
+	if len(req.GetChain()) == 0 && len(req.GetSignature()) == 0 {
+		return nil
+	}
+	proven, err := mtls.CheckRenewal(req.GetChain(), req.GetSignature(), req.GetCsr(), r.authority.Roots(), r.now())
+	if err == nil && proven != id {
+		err = fmt.Errorf("it is by agent %s", proven)
+	}
+	if err != nil {
+		return fault.New(fault.Invalid, "renewal_unproven", "the proof that agent %s itself asks for a new certificate is not good (%s): if there is a relay between, look after it", id, err)
+	}
+	return nil
 }
 
 // newAgentID returns 128 random bits as 26 characters.

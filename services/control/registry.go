@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,6 +21,7 @@ import (
 // Authority issues certificates; *pki.Authority is one.
 type Authority interface {
 	IssueAgent(id string, request []byte) (*pki.Issued, error)
+	Roots() *x509.CertPool // that are accepted now
 	RootsDER() [][]byte
 	Fingerprint() [32]byte
 }

@@ -72,6 +72,10 @@ func TestRenewRefusals(t *testing.T) {
 	t.Run("malformed request", func(t *testing.T) {
 		wantFault(t, renew(as(t.Context(), r.enrol("web-1")), []byte("x")), fault.Invalid, "csr_malformed", "csr:")
 	})
+	t.Run("bad proof", func(t *testing.T) {
+		_, err := r.EnrolmentService().Renew(as(t.Context(), r.enrol("web-5")), &enrolv1.RenewRequest{Csr: good, Chain: [][]byte{good}, Signature: good})
+		wantFault(t, err, fault.Invalid, "renewal_unproven", "itself asks", "relay")
+	})
 	t.Run("revoked", func(t *testing.T) {
 		id := r.enrol("web-2")
 		must(t, r.revoke(id))

@@ -184,7 +184,16 @@ func (x *EnrolResponse) GetRoots() [][]byte {
 type RenewRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// PKCS #10 certificate request, DER. Only its key is used.
-	Csr           []byte `protobuf:"bytes,1,opt,name=csr,proto3" json:"csr,omitempty"`
+	Csr []byte `protobuf:"bytes,1,opt,name=csr,proto3" json:"csr,omitempty"`
+	// The agent's present certificate and those above it, DER, leaf first. With the
+	// signature it proves that the agent itself asks. Behind a relay, which could ask
+	// in the name of any agent, a renewal needs the proof; an agent cannot know whether
+	// there is one and always sends it.
+	Chain [][]byte `protobuf:"bytes,2,rep,name=chain,proto3" json:"chain,omitempty"`
+	// Signature by the key of that certificate, with SHA-256 (ECDSA as ASN.1, RSA as
+	// PKCS #1 v1.5; Ed25519 without a hash), over the text "esmon certificate renewal
+	// v1", a zero byte, and csr.
+	Signature     []byte `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -222,6 +231,20 @@ func (*RenewRequest) Descriptor() ([]byte, []int) {
 func (x *RenewRequest) GetCsr() []byte {
 	if x != nil {
 		return x.Csr
+	}
+	return nil
+}
+
+func (x *RenewRequest) GetChain() [][]byte {
+	if x != nil {
+		return x.Chain
+	}
+	return nil
+}
+
+func (x *RenewRequest) GetSignature() []byte {
+	if x != nil {
+		return x.Signature
 	}
 	return nil
 }
@@ -692,9 +715,11 @@ const file_esmon_enrol_v1_enrol_proto_rawDesc = "" +
 	"\rEnrolResponse\x12\x19\n" +
 	"\bagent_id\x18\x01 \x01(\tR\aagentId\x12\x14\n" +
 	"\x05chain\x18\x02 \x03(\fR\x05chain\x12\x14\n" +
-	"\x05roots\x18\x03 \x03(\fR\x05roots\" \n" +
+	"\x05roots\x18\x03 \x03(\fR\x05roots\"T\n" +
 	"\fRenewRequest\x12\x10\n" +
-	"\x03csr\x18\x01 \x01(\fR\x03csr\";\n" +
+	"\x03csr\x18\x01 \x01(\fR\x03csr\x12\x14\n" +
+	"\x05chain\x18\x02 \x03(\fR\x05chain\x12\x1c\n" +
+	"\tsignature\x18\x03 \x01(\fR\tsignature\";\n" +
 	"\rRenewResponse\x12\x14\n" +
 	"\x05chain\x18\x01 \x03(\fR\x05chain\x12\x14\n" +
 	"\x05roots\x18\x02 \x03(\fR\x05roots\"k\n" +
