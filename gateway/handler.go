@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/esolutions/esmon/docs/runbooks"
 	"github.com/esolutions/esmon/gateway/alertmanager"
 	agentsv1 "github.com/esolutions/esmon/gen/go/esmon/agents/v1"
 	alertv1 "github.com/esolutions/esmon/gen/go/esmon/alert/v1"
@@ -32,6 +33,10 @@ func (g *Gateway) routes(deps Deps) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	pages, err := newRunbooks(runbooks.Pages)
+	if err != nil {
+		return nil, err
+	}
 	compress, err := gzhttp.NewWrapper()
 	if err != nil {
 		return nil, fmt.Errorf("set up compression: %w", err)
@@ -45,6 +50,7 @@ func (g *Gateway) routes(deps Deps) (http.Handler, error) {
 	handle("/api/openapi.json", "docs", onlyGet(docs.openAPI))
 	handle("/api/docs", "docs", onlyGet(docs.page))
 	handle("/api/docs/style.css", "docs", onlyGet(docs.style))
+	handle("/runbooks/", "docs", onlyGet(pages.ServeHTTP))
 	handle("/prometheus/api/v1/", "prometheus", http.StripPrefix("/prometheus/api/v1", alertmanager.Prometheus(deps.Platform, deps.Prometheus)))
 	handle("/alertmanager/", "alertmanager", http.StripPrefix("/alertmanager", alertmanager.New(deps.Platform, deps.Version)))
 	handle("/prometheus/", "prometheus", http.HandlerFunc(noPrometheus))

@@ -66,7 +66,7 @@ func (a *App) buildAlertFiles(_ context.Context, p *platform) (err error) {
 	if cfg.Dir == "" {
 		cfg.Dir = a.path(alertingName)
 	}
-	if p.alerts.files, err = alertconfig.Open(cfg, alertconfig.Options{Checker: checker}, time.Now, a.log, a.reg); err != nil {
+	if p.alerts.files, err = alertconfig.Open(cfg, alertconfig.Options{Checker: checker, RunbookBase: a.externalURL()}, time.Now, a.log, a.reg); err != nil {
 		return err
 	}
 	a.add("files of alerting", p.alerts.files.Run)

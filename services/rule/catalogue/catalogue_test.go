@@ -118,7 +118,7 @@ func TestEachRuleSaysWhatPeopleNeed(t *testing.T) {
 				t.Errorf("%s has no %s", name, a)
 			}
 		}
-		if want := "docs/runbooks/" + name + ".md"; r.Runbook != want {
+		if want := "runbooks/" + name; r.Runbook != want {
 			t.Errorf("the runbook of %s is %q instead of %q", name, r.Runbook, want)
 		}
 	}
