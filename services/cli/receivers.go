@@ -71,9 +71,14 @@ func notificationsList(p *Program) *cobra.Command {
 	req := &alertv1.ListNotificationsRequest{}
 	cmd := &cobra.Command{Use: "list", Short: "List the newest notifications", Args: noArgs}
 	c, format := connectionFlags(cmd, p), formatFlag(cmd)
+	state := ""
 	cmd.Flags().StringVar(&req.Receiver, "receiver", "", "only to this receiver")
+	cmd.Flags().StringVar(&state, "state", "", "only in this state: waiting, delivered, dead or superseded")
 	cmd.Flags().Int32Var(&req.PageSize, "limit", 100, "how many")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if req.State, err = notificationState(state); err != nil {
+			return err
+		}
 		return c.do(cmd.Context(), func(ctx context.Context, conn grpc.ClientConnInterface) error {
 			res, err := alertv1.NewDeliveryServiceClient(conn).ListNotifications(ctx, req)
 			if err != nil {
@@ -85,10 +90,24 @@ func notificationsList(p *Program) *cobra.Command {
 	return cmd
 }
 
+// notificationStates begins the names of the states in the contract.
+const notificationStates = "NOTIFICATION_STATE_"
+
+func notificationState(name string) (alertv1.NotificationState, error) {
+	if name == "" {
+		return alertv1.NotificationState_NOTIFICATION_STATE_UNSPECIFIED, nil
+	}
+	n, ok := alertv1.NotificationState_value[notificationStates+strings.ToUpper(name)]
+	if !ok || n == 0 {
+		return 0, usage("--state %q: use waiting, delivered, dead or superseded", name)
+	}
+	return alertv1.NotificationState(n), nil
+}
+
 func notificationTable(list ...*alertv1.Notification) *table {
 	t := newTable("ID", "MADE", "RECEIVER", "STATE", "TRIES", "TITLE", "LAST ATTEMPT")
 	for _, n := range list {
-		state := strings.ToLower(strings.TrimPrefix(n.GetState().String(), "NOTIFICATION_STATE_"))
+		state := strings.ToLower(strings.TrimPrefix(n.GetState().String(), notificationStates))
 		last := ""
 		if k := len(n.GetAttempts()); k > 0 {
 			last = n.GetAttempts()[k-1].GetMessage()

@@ -41,8 +41,8 @@ func newMetrics(reg prometheus.Registerer, d *Dispatch) (*metrics, error) {
 		failed:          counters("failed_attempts_total", "Attempts that failed, by kind of receiver and reason: refused, throttled, timeout, failed, no_receiver, unreadable, or stopped with the process.", "kind", "reason"),
 		dead:            counters("given_up_total", "Notifications that were given up, by kind of receiver and reason of the last failure.", "kind", "reason"),
 		back:            counters("put_back_total", "Messages put back without an attempt, by reason: breaker, throttled, rate, busy, order, duplicate or outbox.", "reason"),
-		latency:         histogram("delivery_seconds", "From a notification's creation to its delivery, by kind of receiver.", prometheus.ExponentialBuckets(0.01, 2, 20)),
-		send:            histogram("send_seconds", "How long attempts took, by kind of receiver.", prometheus.ExponentialBuckets(0.005, 2, 14)),
+		latency:         histogram("delivery_duration_seconds", "From a notification's creation to its delivery, by kind of receiver.", prometheus.ExponentialBuckets(0.01, 2, 20)),
+		send:            histogram("send_duration_seconds", "How long attempts took, by kind of receiver.", prometheus.ExponentialBuckets(0.005, 2, 14)),
 	}
 	for _, r := range []string{backBreaker, backAsked, backRate, backBusy, backOrder, backTwice, backOutbox} {
 		m.back.WithLabelValues(r) // 0 is worth seeing
