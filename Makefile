@@ -138,8 +138,11 @@ bench-cluster: build ## the same over RabbitMQ and PostgreSQL: cost, freshness, 
 	.tools/install-packages $(BACKEND_PACKAGES)
 	go run ./services/e2e/clusterbench $(if $(ONLY),-only $(ONLY))
 
-bench-alerts: build ## how soon people hear of a fault, what a storm brings, what a backtest takes
+bench-alerts: build .cache/peers/prometheus ## how soon people hear of a fault, what a storm brings, what rules and backtests take
 	go run ./services/e2e/alertbench $(if $(ONLY),-only $(ONLY))
+
+.cache/peers/prometheus: # what is measured beside; it is built once, which takes minutes
+	GOBIN=$(CURDIR)/.cache/peers CGO_ENABLED=0 go install github.com/prometheus/prometheus/cmd/prometheus@v0.316.0
 
 chaos: build ## every fault again and again under load, and kills of one process; ESMON_CHAOS_MINUTES=N, ESMON_CHAOS_KILLS=N, ESMON_CHAOS_SEED=N
 	.tools/install-packages $(BACKEND_PACKAGES)

@@ -1,6 +1,6 @@
 // Command alertbench measures alerting with the shipped defaults: how soon a person
-// hears of a fault, what a storm of faults brings, and how long a rule takes over a week
-// of history. It prints the configuration and every run. See docs/benchmarks.md.
+// hears of a fault, what a storm of faults brings, what many rules cost, beside
+// Prometheus, and how long a rule takes over a week of history. It prints the configuration and every run. See docs/benchmarks.md.
 package main
 
 import (
@@ -30,6 +30,9 @@ type bench struct {
 	days         int
 	historyHosts int
 
+	rounds     int
+	prometheus string
+
 	alone *platform.Alone
 	sink  *sink.Webhook
 	dir   string
@@ -39,15 +42,17 @@ type bench struct {
 var parts = []struct {
 	name string
 	run  func(context.Context, *bench) error
-}{{"latency", latency}, {"storm", storm}, {"backtest", backtest}}
+}{{"latency", latency}, {"storm", storm}, {"rules", round}, {"backtest", backtest}}
 
 func main() {
 	var b bench
 	flag.StringVar(&b.bin, "bin", "bin/esmon", "the built esmon")
-	only := flag.String("only", "", "one of latency, storm, backtest; empty for all")
+	only := flag.String("only", "", "one of latency, storm, rules, backtest; empty for all")
 	flag.IntVar(&b.agents, "agents", 500, "hosts whose faults are timed")
 	flag.DurationVar(&b.seconds, "for", 2*time.Minute, "how long faults are timed")
 	flag.IntVar(&b.hosts, "hosts", 10_000, "hosts that fail in the storm")
+	flag.IntVar(&b.rounds, "rounds", 20, "rounds of the rules that are measured, with them and without")
+	flag.StringVar(&b.prometheus, "prometheus", ".cache/peers/prometheus", "the built Prometheus that is measured beside")
 	flag.IntVar(&b.runs, "runs", 3, "runs of each backtest, cold and warm")
 	flag.IntVar(&b.days, "days", 7, "days of history that backtests run over")
 	flag.IntVar(&b.historyHosts, "history-hosts", 1000, "hosts in the history")
