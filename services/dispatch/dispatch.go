@@ -55,8 +55,11 @@ type Dispatch struct {
 	flying  flying
 	lines   lines
 	counts  atomic.Pointer[[]alert.ReceiverCount] // as counted last
-	wake    chan struct{}                         // holds a token when there may be something to publish
-	testing chan struct{}                         // a token for each test that runs
+	// refusing is when the queue was first asked to take something that it has not taken
+	// since, Unix milliseconds; 0 while it takes what there is.
+	refusing atomic.Int64
+	wake     chan struct{} // holds a token when there may be something to publish
+	testing  chan struct{} // a token for each test that runs
 
 	mu       sync.Mutex       // guards what follows
 	troubles map[string]error // why something does not work, by what
@@ -107,6 +110,7 @@ func (d *Dispatch) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { d.publish(ctx) })
 	wg.Go(func() { d.watch(ctx) })
+	wg.Go(func() { d.direct(ctx, work, note) })
 	for range d.cfg.Workers {
 		wg.Go(func() { d.work(ctx, work, note) })
 	}

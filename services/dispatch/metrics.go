@@ -11,8 +11,9 @@ import (
 
 // metrics are dispatch's own.
 type metrics struct {
-	published, publishFailures, answerFailures, recovered prometheus.Counter
+	published, publishFailures, answerFailures, recovered, direct prometheus.Counter
 
+	bypass    prometheus.Gauge
 	delivered *prometheus.CounterVec   // by kind
 	failed    *prometheus.CounterVec   // by kind and reason
 	dead      *prometheus.CounterVec   // by kind and reason
@@ -37,6 +38,8 @@ func newMetrics(reg prometheus.Registerer, d *Dispatch) (*metrics, error) {
 		publishFailures: counter("publish_failures_total", "Times that notifications could not be handed to the queue; they stay in the outbox."),
 		answerFailures:  counter("answer_failures_total", "Answers that the queue did not take; the message comes again."),
 		recovered:       counter("recovered_total", "Notifications that the queue had lost and that were handed to it again."),
+		direct:          counter("direct_total", "Notifications taken from the outbox past a queue that took none."),
+		bypass:          prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Name: "queue_bypassed", Help: "Whether the queue takes no notifications and they are delivered from the outbox: 1 or 0."}),
 		delivered:       counters("delivered_total", "Notifications that a receiver took, by kind of receiver.", "kind"),
 		failed:          counters("failed_attempts_total", "Attempts that failed, by kind of receiver and reason: refused, throttled, timeout, failed, no_receiver, unreadable, or stopped with the process.", "kind", "reason"),
 		dead:            counters("given_up_total", "Notifications that were given up, by kind of receiver and reason of the last failure.", "kind", "reason"),
@@ -48,7 +51,7 @@ func newMetrics(reg prometheus.Registerer, d *Dispatch) (*metrics, error) {
 		m.back.WithLabelValues(r) // 0 is worth seeing
 	}
 	for _, c := range []prometheus.Collector{
-		m.published, m.publishFailures, m.answerFailures, m.recovered, m.delivered, m.failed, m.dead, m.back, m.latency, m.send,
+		m.published, m.publishFailures, m.answerFailures, m.recovered, m.direct, m.bypass, m.delivered, m.failed, m.dead, m.back, m.latency, m.send,
 		&receiverCollector{d},
 	} {
 		if err := reg.Register(c); err != nil {

@@ -19,10 +19,11 @@ const (
 // publish hands notifications from the outbox to the queue until ctx ends. Every
 // process does so: that some are handed over twice is harmless.
 func (d *Dispatch) publish(ctx context.Context) {
+	var refused *alert.Notification // what the queue did not take last
 	poll := time.NewTicker(d.cfg.PollInterval)
 	defer poll.Stop()
 	for ctx.Err() == nil {
-		n, err := d.publishSome(ctx)
+		n, err := d.publishSome(ctx, &refused)
 		if ctx.Err() != nil {
 			return
 		}
@@ -43,18 +44,24 @@ func (d *Dispatch) publish(ctx context.Context) {
 	}
 }
 
-// publishSome hands over a batch in its order, up to the first that fails.
-func (d *Dispatch) publishSome(ctx context.Context) (int, error) {
+// publishSome hands over a batch in its order, up to the first that fails. Where there
+// is nothing, because all was delivered past a queue that refused, the queue is tried
+// with what it refused: it hands it out to be found finished.
+func (d *Dispatch) publishSome(ctx context.Context, refused **alert.Notification) (int, error) {
 	batch, err := d.deps.Outbox.Unpublished(ctx, publishBatch)
 	if err != nil {
 		return 0, fmt.Errorf("read the outbox: %w", err)
 	}
 	if len(batch) == 0 {
-		return 0, nil
+		if *refused == nil || d.refusing.Load() == 0 {
+			return 0, nil
+		}
+		return 0, d.put(ctx, *refused)
 	}
 	var ids []string
 	for i := range batch {
 		if err = d.put(ctx, &batch[i]); err != nil {
+			*refused = &alert.Notification{ID: batch[i].ID, Receiver: batch[i].Receiver, Order: batch[i].Order, Seq: batch[i].Seq}
 			break
 		}
 		ids = append(ids, batch[i].ID)
@@ -70,8 +77,10 @@ func (d *Dispatch) publishSome(ctx context.Context) (int, error) {
 
 // put hands one to the queue.
 func (d *Dispatch) put(ctx context.Context, n *alert.Notification) error {
+	d.refusing.CompareAndSwap(0, d.deps.Now().UnixMilli())
 	if err := d.deps.Queue.Put(ctx, message(n)); err != nil {
 		return fmt.Errorf("put notification %s: %w", n.ID, err)
 	}
+	d.refusing.Store(0)
 	return nil
 }

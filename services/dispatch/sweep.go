@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"time"
-
-	"github.com/esolutions/esmon/services/alert"
 )
 
 const (
@@ -60,21 +58,9 @@ func (d *Dispatch) count(ctx context.Context) error {
 func (d *Dispatch) sweep(ctx context.Context) error {
 	since := d.deps.Now().Add(-lostAfter)
 	d.flying.forget(since)
-	first := map[order]alert.Notification{}
-	page := alert.NotificationPage{State: alert.Waiting, Limit: sweepPage}
-	for range sweepPages {
-		found, err := d.deps.Outbox.Notifications(ctx, page)
-		if err != nil {
-			return fmt.Errorf("read what waits: %w", err)
-		}
-		for i := range found { // the newest first, so what stays is the oldest
-			n := &found[i]
-			first[order{n.Receiver, n.Order}] = alert.Notification{ID: n.ID, Receiver: n.Receiver, Order: n.Order, Seq: n.Seq, Created: n.Created, Next: n.Next}
-			page.Before = n.Seq
-		}
-		if len(found) < sweepPage {
-			break
-		}
+	first, err := d.firstWaiting(ctx)
+	if err != nil {
+		return err
 	}
 	for _, n := range first {
 		due := time.UnixMilli(max(n.Created, n.Next))

@@ -58,10 +58,13 @@ type job struct {
 	m bus.Delivery // nil while the queue has the message, too, and will hand it out later
 }
 
-// handle does with a message what is to be done with it now, and with those that wait
-// for it.
+// handle does with a message what is to be done with it now.
 func (d *Dispatch) handle(ctx, work, note context.Context, m bus.Delivery) {
-	j := job{waiter{m.Message().ID, readTicket(m.Message().Body)}, m}
+	d.follow(ctx, work, note, job{waiter{m.Message().ID, readTicket(m.Message().Body)}, m})
+}
+
+// follow delivers a notification and, once it is finished, those that wait for it.
+func (d *Dispatch) follow(ctx, work, note context.Context, j job) {
 	for d.deliver(work, note, &j) && ctx.Err() == nil {
 		next, ok := d.lines.next(j.ticket.line())
 		if !ok {

@@ -26,6 +26,7 @@ type world struct {
 	unsure   map[string]int    // how often a process died between that and the note of it
 	open     map[string]string // taken by a receiver and not noted, by the process
 	outages  int               // while above 0 the outbox fails, and counts down
+	stuck    bool              // the queue takes nothing and hands nothing out
 }
 
 // row is a notification in the outbox.
@@ -325,6 +326,9 @@ type queue struct{ *process }
 
 func (q queue) Put(ctx context.Context, m bus.Message) error {
 	return q.change(ctx, func() error {
+		if q.w.stuck {
+			return errors.New("the queue has no leader")
+		}
 		q.w.queueLocked(&entry{Message: m, due: time.Now()})
 		return nil
 	})
@@ -360,7 +364,7 @@ func (q queue) Take(ctx context.Context) (bus.Delivery, error) {
 func (q queue) nextLocked() (bus.Delivery, time.Duration) {
 	next := time.Hour
 	for _, e := range q.w.entries {
-		if e.owner != nil {
+		if e.owner != nil || q.w.stuck {
 			continue
 		}
 		if wait := time.Until(e.due); wait > 0 {

@@ -112,9 +112,14 @@ func (g *queueLedger) note(what func()) {
 // more waits until n more messages were put and came.
 func (g *queueLedger) more(n int) {
 	g.t.Helper()
+	g.moreWithin(within, n)
+}
+
+func (g *queueLedger) moreWithin(limit time.Duration, n int) {
+	g.t.Helper()
 	var want int
 	g.note(func() { want = max(len(g.put), len(g.came)) + n })
-	eventually(g.t, "messages come", func() error {
+	eventuallyWithin(g.t, limit, "messages come", func() error {
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		if len(g.put) < want || len(g.came) < want {

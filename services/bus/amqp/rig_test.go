@@ -16,8 +16,13 @@ import (
 // eventually waits until check returns nil.
 func eventually(t testing.TB, what string, check func() error) {
 	t.Helper()
+	eventuallyWithin(t, within, what, check)
+}
+
+func eventuallyWithin(t testing.TB, limit time.Duration, what string, check func() error) {
+	t.Helper()
 	err := check()
-	for deadline := time.Now().Add(within); err != nil; err = check() {
+	for deadline := time.Now().Add(limit); err != nil; err = check() {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: %v", what, err)
 		}
