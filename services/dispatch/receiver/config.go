@@ -56,14 +56,15 @@ type Definition struct {
 	Webhook    *webhook.Config    `yaml:"webhook"`
 	Shoutrrr   *shoutrrr.Config   `yaml:"shoutrrr"`
 
-	// SendResolved says whether it is told that alerts are over.
+	// SendResolved is whether it is told that alerts are over.
 	SendResolved bool `yaml:"send_resolved"`
-	// Timeout is how long an attempt may take.
+	// Timeout is how long an attempt may take; if it is left out, 10 or 30 seconds, as
+	// suits the kind.
 	Timeout time.Duration `yaml:"timeout"`
 	// Proxy is the URL of an HTTP or SOCKS5 proxy, or none; if it is left out, the
 	// environment's HTTPS_PROXY, HTTP_PROXY and NO_PROXY count.
 	Proxy secret.Value `yaml:"proxy"`
-	// CAFile has the certificates, PEM, that are trusted instead of the system's.
+	// CAFile is a file with the certificates, PEM, that are trusted instead of the system's.
 	CAFile string `yaml:"ca_file"`
 	// Rate is how many messages it is sent at most, such as 30/1m, or none; if it is
 	// left out, one that suits the kind.

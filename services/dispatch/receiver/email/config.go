@@ -14,9 +14,11 @@ import (
 
 // Config is a receiver of this kind.
 type Config struct {
-	// To, Cc and Bcc are who gets the messages.
-	To  []string `yaml:"to"`
-	Cc  []string `yaml:"cc"`
+	// To is who gets the messages.
+	To []string `yaml:"to"`
+	// Cc is who gets a copy.
+	Cc []string `yaml:"cc"`
+	// Bcc is who gets a copy that the others do not see.
 	Bcc []string `yaml:"bcc"`
 	// From is who they are from.
 	From string `yaml:"from"`
@@ -24,12 +26,16 @@ type Config struct {
 	ReplyTo string `yaml:"reply_to"`
 	// Host is the server, as host or host:port.
 	Host string `yaml:"host"`
-	// TLS is starttls, which is required then, implicit, or none.
+	// TLS is how the connection is encrypted: starttls, which is required then, implicit,
+	// or none.
 	TLS string `yaml:"tls"`
-	// Auth is none, plain, login, cram-md5 or xoauth2; plain if there is a username.
-	Auth     string       `yaml:"auth"`
-	Username string       `yaml:"username"`
-	Password secret.Value `yaml:"password"` // with xoauth2 the access token
+	// Auth is how it is logged in: none, plain, login, cram-md5 or xoauth2; plain if there
+	// is a username.
+	Auth string `yaml:"auth"`
+	// Username is who logs in.
+	Username string `yaml:"username"`
+	// Password is theirs; with xoauth2 the access token.
+	Password secret.Value `yaml:"password"`
 	// Hello is the name of this host that the server is told.
 	Hello string `yaml:"hello"`
 }

@@ -38,7 +38,7 @@ type Config struct {
 	RoutingKey secret.Value `yaml:"routing_key"`
 	// URL is that of the Events API.
 	URL string `yaml:"url"`
-	// Severities says which severity of PagerDuty, critical, error, warning or info, an
+	// Severities is which severity of PagerDuty, critical, error, warning or info, an
 	// alert's becomes. Those not named are taken by their meaning.
 	Severities map[string]string `yaml:"severities"`
 }

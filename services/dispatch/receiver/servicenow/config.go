@@ -15,33 +15,38 @@ import (
 type Config struct {
 	// URL is that of the instance, https://example.service-now.com.
 	URL string `yaml:"url"`
-	// Username and Password are for basic authentication.
-	Username string       `yaml:"username"`
+	// Username is for basic authentication.
+	Username string `yaml:"username"`
+	// Password is that user's.
 	Password secret.Value `yaml:"password"`
 	// Token is a bearer token that does not change.
 	Token secret.Value `yaml:"token"`
-	// OAuth gets tokens by a client's credentials; with a username and a password by
-	// theirs.
+	// OAuth is how tokens are got by a client's credentials; with a username and a
+	// password by theirs.
 	OAuth *OAuth `yaml:"oauth"`
-	// Table has the incidents.
+	// Table is where the incidents are.
 	Table string `yaml:"table"`
-	// Fields are set in each new incident: assignment_group, category …
+	// Fields are what is set in each new incident: assignment_group, category …
 	Fields map[string]string `yaml:"fields"`
 	// Urgency is that of a new incident, 1 to 3, by severity. Those not named are taken
-	// by their meaning. Impact is the same.
+	// by their meaning.
 	Urgency map[string]int `yaml:"urgency"`
-	Impact  map[string]int `yaml:"impact"`
-	// ResolvedState and CloseCode are what a resolved incident gets; a state of 0 leaves
-	// it open and adds a note only.
-	ResolvedState int    `yaml:"resolved_state"`
-	CloseCode     string `yaml:"close_code"`
+	// Impact is its impact, likewise.
+	Impact map[string]int `yaml:"impact"`
+	// ResolvedState is the state that a resolved incident gets; 0 leaves it open and adds
+	// a note only.
+	ResolvedState int `yaml:"resolved_state"`
+	// CloseCode is what it is closed with.
+	CloseCode string `yaml:"close_code"`
 }
 
 // OAuth is how tokens are got.
 type OAuth struct {
-	// TokenURL is where; the instance's /oauth_token.do if it is empty.
-	TokenURL     string       `yaml:"token_url"`
-	ClientID     string       `yaml:"client_id"`
+	// TokenURL is where tokens are got; the instance's /oauth_token.do if it is empty.
+	TokenURL string `yaml:"token_url"`
+	// ClientID is who asks.
+	ClientID string `yaml:"client_id"`
+	// ClientSecret is the client's secret.
 	ClientSecret secret.Value `yaml:"client_secret"`
 }
 

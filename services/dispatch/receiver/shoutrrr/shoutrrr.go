@@ -21,7 +21,7 @@ import (
 
 // Config is a receiver of this kind.
 type Config struct {
-	// URL names the service and has its credentials, such as ntfy://ntfy.sh/topic.
+	// URL is the service with its credentials, such as ntfy://ntfy.sh/topic.
 	URL secret.Value `yaml:"url"`
 }
 

@@ -19,9 +19,10 @@ import (
 type Config struct {
 	// URL is that of the incoming webhook. Whoever knows it can post.
 	URL secret.Value `yaml:"url"`
-	// Channel and Username are for chats that let the sender choose them; Slack's own
+	// Channel is where it is posted, in chats that let the sender choose; Slack's own
 	// webhooks do not.
-	Channel  string `yaml:"channel"`
+	Channel string `yaml:"channel"`
+	// Username is who it is from, likewise.
 	Username string `yaml:"username"`
 }
 

@@ -20,14 +20,16 @@ type Config struct {
 	URL secret.Value `yaml:"url"`
 	// Method is POST or PUT.
 	Method string `yaml:"method"`
-	// Headers are sent with each message.
+	// Headers are what is sent with each message.
 	Headers map[string]secret.Value `yaml:"headers"`
-	// Username and Password are for basic authentication, Token is a bearer token.
-	Username string       `yaml:"username"`
+	// Username is for basic authentication.
+	Username string `yaml:"username"`
+	// Password is that user's.
 	Password secret.Value `yaml:"password"`
-	Token    secret.Value `yaml:"token"`
-	// SigningKey signs the body and the time, so that the server can prove where a
-	// message is from: see [Sign].
+	// Token is a bearer token.
+	Token secret.Value `yaml:"token"`
+	// SigningKey is what messages are signed with, so that the server can prove where one
+	// is from: a header has the time and the HMAC-SHA256 of it, a dot and the body.
 	SigningKey secret.Value `yaml:"signing_key"`
 	// Template is a Go template that writes the body; empty for Alertmanager's payload.
 	Template string `yaml:"template"`
