@@ -13,7 +13,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/esolutions/esmon/services/alert"
-	"github.com/esolutions/esmon/services/metric"
 	"github.com/esolutions/esmon/services/notify"
 	"github.com/esolutions/esmon/services/query"
 	"github.com/esolutions/esmon/services/rule"
@@ -40,8 +39,8 @@ type Store interface {
 // Queries evaluates the expressions of rules over the platform's data.
 type Queries interface {
 	eval.Querier
-	// Only returns a querier that sees the series of which keep holds and no others.
-	Only(keep func(metric.Labels) bool) eval.Querier
+	// Only returns a querier that sees the series of some agents and no others.
+	Only(series AgentSeries) eval.Querier
 	// Round returns a querier that may read once what several expressions need at
 	// times from one to another, and what ends it.
 	Round(ctx context.Context, from, to time.Time) (eval.Querier, func())

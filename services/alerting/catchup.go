@@ -13,9 +13,11 @@ const (
 	catchUpAgents = 500
 	// catchUpBudget is for how long a job catches up, so that what is new comes on.
 	catchUpBudget = time.Second
-	// catchUpPause is how long agents gather that are caught up together. It grows
-	// with how long that takes.
+	// catchUpPause is how long agents gather at least that are caught up together, and
+	// catchUpShare which share of the interval: some are always late by a hair, and
+	// each catch-up goes through all rules. It grows with how long that takes.
 	catchUpPause = 100 * time.Millisecond
+	catchUpShare = 20
 	// failedPause is how long it rests after the platform failed.
 	failedPause = 5 * time.Second
 )
@@ -42,7 +44,8 @@ func (j *job) catchUp(ctx context.Context) {
 			return
 		}
 	}
-	j.g.again = j.now.Add(max(catchUpPause, 4*time.Since(began)))
+	interval := time.Duration(j.g.interval) * time.Millisecond
+	j.g.again = j.now.Add(max(catchUpPause, interval/catchUpShare, 4*time.Since(began)))
 }
 
 // ready returns up to where the agent can be caught up, and false if it should wait.
@@ -156,9 +159,8 @@ func (j *job) catchUpRules(ctx context.Context, times []int64) bool {
 }
 
 func (j *job) catchUpEnv(c *catchup) eval.Env {
-	mine := func(labels metric.Labels) bool { return c.agents[j.fleet.agentOf(labels, many)] }
 	return eval.Env{
-		Querier: j.a.deps.Queries.Only(mine),
+		Querier: j.a.deps.Queries.Only(j.fleet.seriesOf(c.agents)),
 		Record:  j.a.deps.Queries.Recorded,
 		Late:    true,
 		Decide: func(labels metric.Labels, was string, _ int64) eval.Decision {

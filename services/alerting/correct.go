@@ -63,26 +63,47 @@ func (j *job) correct(ctx context.Context) {
 	if len(g.spans) == 0 || ctx.Err() != nil {
 		return
 	}
-	s := g.spans[0]
-	g.spans = g.spans[1:]
+	s, agents := j.takeSpan()
 	for i := range g.rules {
 		if g.rules[i].Rule.Alert == "" || g.scopes[i] == ofPlatform || g.scopes[i] == perAgent && s.Agent == many {
 			continue
 		}
-		if err := j.correctRule(ctx, i, s); err != nil && ctx.Err() == nil {
+		if err := j.correctRule(ctx, i, s, agents); err != nil && ctx.Err() == nil {
 			j.a.log.Warn("the history of an alert could not be corrected by data that came late", "rule", g.rules[i].Rule.ID, "error", err)
 		}
 	}
 }
 
-func (j *job) correctRule(ctx context.Context, i int, s Span) error {
+// takeSpan takes the first span, and with it those of other agents about the same time
+// that stand where its agent does: after an outage they are as many as there are hosts.
+func (j *job) takeSpan() (Span, map[string]bool) {
+	g := j.g
+	s := g.spans[0]
+	if s.Agent == many {
+		g.spans = g.spans[1:]
+		return s, nil
+	}
+	agents, stand, reach := map[string]bool{}, g.standOf(s.Agent), spanReach.Milliseconds()
+	all, first := s, s
+	g.spans = slices.DeleteFunc(g.spans, func(o Span) bool {
+		with := o.Agent != many && len(agents) < catchUpAgents && g.standOf(o.Agent) == stand && o.From <= first.To+reach && first.From <= o.To+reach
+		if with {
+			agents[o.Agent] = true
+			all.From, all.To = min(all.From, o.From), max(all.To, o.To)
+		}
+		return with
+	})
+	return all, agents
+}
+
+func (j *job) correctRule(ctx context.Context, i int, s Span, agents map[string]bool) error {
 	g, r := j.g, j.g.rules[i].Rule
 	stand, mine := g.standOf(many), func(metric.Labels) bool { return true }
 	querier := eval.Querier(j.a.deps.Queries)
 	if g.scopes[i] == perAgent {
 		stand = g.standOf(s.Agent)
-		mine = func(labels metric.Labels) bool { return j.fleet.agentOf(labels, many) == s.Agent }
-		querier = j.a.deps.Queries.Only(mine)
+		series := j.fleet.seriesOf(agents)
+		mine, querier = series.Keep, j.a.deps.Queries.Only(series)
 	}
 	from := max(s.From, g.done-j.a.cfg.AgentCatchUpLimit.Milliseconds())
 	to := min(stand, s.To+(spanReach+r.For+r.KeepFiringFor).Milliseconds())

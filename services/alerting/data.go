@@ -36,6 +36,7 @@ type AgentStatus struct {
 	Collector    string // where it is, or was last
 	Site         string
 	Labels       metric.Labels // of its host: host_name, host_id, os_type and the operator's tags
+	Targets      []string      // that it measures from afar
 }
 
 // Span is a time of which data of an agent came after it was complete.

@@ -5,7 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/esolutions/esmon/services/metric"
 	"github.com/esolutions/esmon/services/query"
 	"github.com/esolutions/esmon/services/rule/eval"
 )
@@ -33,8 +32,8 @@ type lazyQuerier struct {
 	takes time.Duration
 }
 
-func (q lazyQueries) Only(keep func(metric.Labels) bool) eval.Querier {
-	return lazyQuerier{q.Queries.Only(keep), q.takes}
+func (q lazyQueries) Only(series AgentSeries) eval.Querier {
+	return lazyQuerier{q.Queries.Only(series), q.takes}
 }
 
 func (q lazyQueries) Round(ctx context.Context, from, to time.Time) (eval.Querier, func()) {

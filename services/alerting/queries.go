@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/esolutions/esmon/services/metric"
 	"github.com/esolutions/esmon/services/query"
 	"github.com/esolutions/esmon/services/rule/eval"
 )
@@ -34,9 +33,7 @@ func (r *Reader) Range(ctx context.Context, expr string, start, end time.Time, s
 }
 
 // Only implements [Queries].
-func (r *Reader) Only(keep func(metric.Labels) bool) eval.Querier {
-	return r.e.With(query.Restrict(r.overlay, keep))
-}
+func (r *Reader) Only(series AgentSeries) eval.Querier { return r.e.With(series.of(r.overlay)) }
 
 // Round implements [Queries]. What one rule has selected is there for the next.
 func (r *Reader) Round(ctx context.Context, _, _ time.Time) (eval.Querier, func()) {

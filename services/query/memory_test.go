@@ -85,6 +85,10 @@ func TestRestrictAndUntil(t *testing.T) {
 	if values, err := q.LabelValues(t.Context(), "h", nil, 0); err != nil || strings.Join(values, " ") != "y z" {
 		t.Errorf("values are %v, %v", values, err)
 	}
+	c := query.Choose(m, nil, []query.Matcher{query.In("h", "y", "z")}, []query.Matcher{query.In(metric.NameLabel, "b"), query.In("h", "x")}, []query.Matcher{query.Without("h")})
+	if got, want := points(t, c), "ay 00.010=3; bx 00.010=4; bz 00.010=5; "; got != want {
+		t.Errorf("there is %s, want %s", got, want)
+	}
 	u := query.Until(m, 15, func(ls metric.Labels) bool { return ls.Get("h") == "x" })
 	if got, want := points(t, u), "ax 00.010=1; ay 00.010=3; bx 00.010=4; bz 00.010=5; "; got != want {
 		t.Errorf("there is %s, want %s", got, want)

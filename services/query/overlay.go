@@ -162,6 +162,12 @@ func (q *overlayQuerier) Select(ctx context.Context, ms []Matcher, opt SelectOpt
 
 // mergeSeries merges two lists that are sorted by labels.
 func mergeSeries(below, above []Series) []Series {
+	switch {
+	case len(below) == 0:
+		return above
+	case len(above) == 0:
+		return below
+	}
 	out := make([]Series, 0, len(below)+len(above))
 	for len(below) > 0 && len(above) > 0 {
 		switch c := metric.Compare(below[0].Labels(), above[0].Labels()); {

@@ -11,22 +11,47 @@ import (
 // Restrict returns a source that has only the series that match all matchers and
 // that keep accepts; a nil keep accepts all. Matchers are the cheaper way.
 func Restrict(source Source, keep func(metric.Labels) bool, ms ...Matcher) Source {
-	return &restricted{source, keep, ms}
+	return &restricted{source, keep, [][]Matcher{ms}}
+}
+
+// Choose returns a source that has only the series that match all matchers of one of
+// the alternatives, and that keep accepts. No series may match two alternatives.
+func Choose(source Source, keep func(metric.Labels) bool, alternatives ...[]Matcher) Source {
+	return &restricted{source, keep, alternatives}
 }
 
 // In returns a matcher for a label that has one of the values.
-func In(name string, values ...string) Matcher { return inMatcher{name, values} }
+func In(name string, values ...string) Matcher {
+	m := inMatcher{name: name, values: values}
+	if len(values) > fewValues {
+		m.set = make(map[string]struct{}, len(values))
+		for _, v := range values {
+			m.set[v] = struct{}{}
+		}
+	}
+	return m
+}
+
+// fewValues are looked through one by one.
+const fewValues = 8
 
 type inMatcher struct {
 	name   string
 	values []string
+	set    map[string]struct{} // the same, if they are many
 }
 
 // Name implements [Matcher].
 func (m inMatcher) Name() string { return m.name }
 
 // Matches implements [Matcher].
-func (m inMatcher) Matches(value string) bool { return slices.Contains(m.values, value) }
+func (m inMatcher) Matches(value string) bool {
+	if m.set == nil {
+		return slices.Contains(m.values, value)
+	}
+	_, ok := m.set[value]
+	return ok
+}
 
 // Set implements [Matcher].
 func (m inMatcher) Set() []string { return m.values }
@@ -34,10 +59,27 @@ func (m inMatcher) Set() []string { return m.values }
 // String tells the matcher from others.
 func (m inMatcher) String() string { return fmt.Sprintf("%q in %q", m.name, m.values) }
 
+// Without returns a matcher for series that lack a label.
+func Without(name string) Matcher { return withoutMatcher(name) }
+
+type withoutMatcher string
+
+// Name implements [Matcher].
+func (m withoutMatcher) Name() string { return string(m) }
+
+// Matches implements [Matcher].
+func (withoutMatcher) Matches(value string) bool { return value == "" }
+
+// Set implements [Matcher].
+func (withoutMatcher) Set() []string { return nil }
+
+// String tells the matcher from others.
+func (m withoutMatcher) String() string { return fmt.Sprintf("without %q", string(m)) }
+
 type restricted struct {
-	source Source
-	keep   func(metric.Labels) bool
-	ms     []Matcher
+	source       Source
+	keep         func(metric.Labels) bool // nil keeps all
+	alternatives [][]Matcher
 }
 
 // Querier implements [Source].
@@ -63,15 +105,32 @@ func (q *restrictedQuerier) Select(ctx context.Context, ms []Matcher, opt Select
 	if q.of.keep != nil {
 		opt.Limit = 0 // how many are left of those selected is known afterwards
 	}
-	found, err := q.SourceQuerier.Select(ctx, slices.Concat(ms, q.of.ms), opt)
-	if err != nil || q.of.keep == nil {
-		return found, err
+	var found []Series
+	for _, alternative := range q.of.alternatives {
+		some, err := q.SourceQuerier.Select(ctx, slices.Concat(ms, alternative), opt)
+		if err != nil {
+			return nil, err //nolint:wrapcheck // it says what failed
+		}
+		found = mergeSeries(found, some)
 	}
-	kept := slices.DeleteFunc(found, func(s Series) bool { return !q.of.keep(s.Labels()) })
-	if limit > 0 && len(kept) > limit {
-		kept = kept[:limit]
+	if q.of.keep != nil {
+		found = kept(found, q.of.keep)
 	}
-	return kept, nil
+	if limit > 0 && len(found) > limit {
+		found = found[:limit]
+	}
+	return found, nil
+}
+
+// kept returns the series that keep accepts. The list may be the source's own.
+func kept(found []Series, keep func(metric.Labels) bool) []Series {
+	var out []Series
+	for _, s := range found {
+		if keep(s.Labels()) {
+			out = append(out, s)
+		}
+	}
+	return out
 }
 
 // LabelNames implements [SourceQuerier].

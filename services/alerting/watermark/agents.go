@@ -8,13 +8,8 @@ import (
 	"github.com/esolutions/esmon/services/metric"
 )
 
-// Labels that say which agent's data a series is.
-const (
-	hostIDLabel   = "host_id"
-	hostNameLabel = "host_name"
-	targetLabel   = "target"
-	siteLabel     = "site"
-)
+// siteLabel says where an agent is.
+const siteLabel = "site"
 
 // inventoryAge is how old the inventory may be.
 const inventoryAge = time.Second
@@ -33,8 +28,8 @@ func newInventory(all []control.Presence) *inventory {
 	for i := range all {
 		p := &all[i]
 		v.byAgent[p.ID] = i
-		v.put(v.byID, p.Labels.Get(hostIDLabel), i)
-		v.put(v.byHostName, p.Labels.Get(hostNameLabel), i)
+		v.put(v.byID, p.Labels.Get(alerting.HostIDLabel), i)
+		v.put(v.byHostName, p.Labels.Get(alerting.HostNameLabel), i)
 		for _, target := range p.Targets {
 			v.put(v.byTarget, target, i)
 		}
@@ -56,15 +51,15 @@ func (v *inventory) put(index map[string]int, name string, i int) {
 
 // find returns the place of the agent that stands behind the labels.
 func (v *inventory) find(labels metric.Labels) (int, bool) {
-	if target := labels.Get(targetLabel); target != "" {
+	if target := labels.Get(alerting.TargetLabel); target != "" {
 		i, ok := v.byTarget[target]
 		return i, ok
 	}
-	if id := labels.Get(hostIDLabel); id != "" {
+	if id := labels.Get(alerting.HostIDLabel); id != "" {
 		i, ok := v.byID[id]
 		return i, ok
 	}
-	i, ok := v.byHostName[labels.Get(hostNameLabel)]
+	i, ok := v.byHostName[labels.Get(alerting.HostNameLabel)]
 	return i, ok
 }
 
@@ -132,7 +127,7 @@ func (t *Tracker) Agents() []alerting.AgentStatus {
 func (t *Tracker) status(p *control.Presence) alerting.AgentStatus {
 	s := alerting.AgentStatus{
 		ID: p.ID, HostName: p.HostName, Connected: p.Connected, Collector: p.Collector,
-		Site: p.Labels.Get(siteLabel), Labels: p.Labels,
+		Site: p.Labels.Get(siteLabel), Labels: p.Labels, Targets: p.Targets,
 	}
 	if !p.LastAck.IsZero() {
 		s.LastSeen = p.LastAck.UnixMilli()
