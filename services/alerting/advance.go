@@ -30,7 +30,7 @@ func (v *advance) look(k *look, f *fleet) (stalled map[string]bool) {
 		if was == nil || was.complete != s.Complete {
 			v.agents[id] = &advanced{
 				complete: s.Complete, at: time.Now(), seen: was != nil,
-				ahead: k.wall.Sub(time.UnixMilli(s.Complete)), jumped: k.jumped,
+				ahead: k.wall.Sub(time.UnixMilli(s.newest())), jumped: k.jumped,
 			}
 			continue
 		}

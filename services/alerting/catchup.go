@@ -120,6 +120,8 @@ func (j *job) catchUpSome(ctx context.Context) bool {
 			delete(g.late, id)
 		}
 	}
+	j.a.metrics.catchUps.Inc()
+	j.a.metrics.caughtUp.Add(float64(len(c.agents)))
 	j.result.add(&c.pending)
 	g.catchup = nil
 	return true

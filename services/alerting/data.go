@@ -29,7 +29,8 @@ type Data interface {
 // AgentStatus is how an agent is. Times are Unix milliseconds of the server's clock.
 type AgentStatus struct {
 	ID, HostName string
-	Complete     int64 // its data before this is complete
+	Complete     int64 // its data before this is complete; later than now where it is known when it measures next
+	Newest       int64 // time of its newest sample
 	LastSeen     int64 // when something came from it last; 0 if that is not known
 	Connected    bool
 	CatchingUp   bool   // it sends what it has kept while it could not send
@@ -38,6 +39,10 @@ type AgentStatus struct {
 	Labels       metric.Labels // of its host: host_name, host_id, os_type and the operator's tags
 	Targets      []string      // that it measures from afar
 }
+
+// newest returns the time of the agent's newest sample. What tells one clock from
+// another is when something was measured, not up to when nothing else will be.
+func (s *AgentStatus) newest() int64 { return min(s.Newest, s.Complete) }
 
 // Span is a time of which data of an agent came after it was complete.
 type Span struct {

@@ -50,7 +50,7 @@ func (f *fleet) ahead(now int64) bool {
 			continue
 		}
 		all++
-		if s.Complete > now+f.cfg.SilentAfter.Milliseconds() {
+		if s.newest() > now+f.cfg.SilentAfter.Milliseconds() {
 			ahead++
 		}
 	}

@@ -21,6 +21,8 @@ type metrics struct {
 	planFailures  prometheus.Counter
 	recorded      prometheus.Counter
 	recordDropped prometheus.Counter
+	catchUps      prometheus.Counter
+	caughtUp      prometheus.Counter
 	corrected     prometheus.Counter
 	heartbeats    *prometheus.CounterVec // by outcome
 }
@@ -53,6 +55,8 @@ func newMetrics(reg prometheus.Registerer, a *Alerting) (*metrics, error) {
 		planFailures:  counter("plan_failures_total", "Times that it could not be worked out what people are told."),
 		recorded:      counter("samples_recorded_total", "Samples of recording rules, alerts and agents that were stored."),
 		recordDropped: counter("samples_dropped_total", "Samples of recording rules, alerts and agents that could not be stored in time."),
+		catchUps:      counter("catch_ups_total", "Times that agents whose data came late were brought level with the others of a rule group."),
+		caughtUp:      counter("agents_caught_up_total", "Agents that were brought level with the others of a rule group, once a group."),
 		corrected:     counter("episodes_corrected_total", "Episodes of alerts that data that came late made, changed or unmade."),
 		heartbeats:    vec("heartbeats_total", "Heartbeats to the outside, by outcome.", "outcome"),
 		held: prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -71,7 +75,7 @@ func newMetrics(reg prometheus.Registerer, a *Alerting) (*metrics, error) {
 	}, func() float64 { return truth(a.Leads()) })
 	for _, c := range []prometheus.Collector{
 		m.rounds, m.duration, m.lag, m.held, m.failing, m.commits, m.commitTime, m.fenced, m.missed, m.notifications,
-		m.planFailures, m.recorded, m.recordDropped, m.corrected, m.heartbeats, leader,
+		m.planFailures, m.recorded, m.recordDropped, m.catchUps, m.caughtUp, m.corrected, m.heartbeats, leader,
 	} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register metrics of alerting: %w", err)

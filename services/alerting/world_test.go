@@ -47,6 +47,9 @@ type host struct {
 	catching  bool
 	kept      []query.Sample
 	complete  int64
+	newest    int64 // of what came
+	every     int64 // seconds between its readings, and it says when the next will be; 0: each second, and it does not
+	phase     int64 // when in them
 	seen      int64
 	site      string
 	collector string
@@ -102,7 +105,7 @@ func (w *world) second() {
 }
 
 func (w *world) measure(h *host, now int64) {
-	if h.off || h.vanished {
+	if h.off || h.vanished || h.every > 0 && now/1000%h.every != h.phase {
 		return
 	}
 	h.kept = append(h.kept, query.Sample{
@@ -114,6 +117,7 @@ func (w *world) measure(h *host, now int64) {
 	h.seen = time.Now().Add(w.skew).UnixMilli()
 	if h.catching { // live data is there, the rest comes bit by bit
 		w.memory.Add(h.kept[len(h.kept)-1])
+		h.newest = now
 		h.complete = min(h.complete+10_000, now-60_000)
 		for _, s := range h.kept {
 			if s.T <= h.complete {
@@ -123,7 +127,7 @@ func (w *world) measure(h *host, now int64) {
 		return
 	}
 	w.memory.Add(h.kept...)
-	h.kept, h.complete = nil, now
+	h.kept, h.complete, h.newest = nil, now+1000*h.every, now
 }
 
 // moved tells that data moved. The caller has locked mu.
@@ -180,7 +184,7 @@ func (w *world) Agents() []AgentStatus {
 
 func (h *host) status() AgentStatus {
 	return AgentStatus{
-		ID: "agent-" + h.id, HostName: h.id + ".example", Complete: h.complete, LastSeen: h.seen, Connected: !h.cut && !h.off,
+		ID: "agent-" + h.id, HostName: h.id + ".example", Complete: h.complete, Newest: h.newest, LastSeen: h.seen, Connected: !h.cut && !h.off,
 		CatchingUp: h.catching, Collector: h.collector, Site: h.site,
 		Labels: metric.NewLabels(metric.Label{Name: "host_id", Value: h.id}),
 	}

@@ -133,7 +133,7 @@ func (t *Tracker) status(p *control.Presence) alerting.AgentStatus {
 		s.LastSeen = p.LastAck.UnixMilli()
 	}
 	if a := t.agents[p.ID]; a != nil {
-		s.Complete, s.LastSeen = a.complete, max(s.LastSeen, a.seen)
+		s.Complete, s.Newest, s.LastSeen = a.complete, a.newest, max(s.LastSeen, a.seen)
 		s.CatchingUp = a.complete < a.seen-behindIs.Milliseconds()
 	}
 	return s

@@ -51,6 +51,7 @@ type Tracker struct {
 type agent struct {
 	partition int
 	complete  int64 // its data before this is complete
+	newest    int64 // time of its newest sample
 	seen      int64 // collector's clock when its newest batch came
 }
 
@@ -125,7 +126,9 @@ func (t *Tracker) batch(partition int, r *record.Record, i int) {
 	}
 	a.partition = partition
 	a.seen = max(a.seen, b.Received)
-	a.complete = max(a.complete, min(complete, b.Received+maxAhead.Milliseconds()))
+	latest := b.Received + maxAhead.Milliseconds()
+	a.complete = max(a.complete, min(complete, latest))
+	a.newest = max(a.newest, min(newest, latest))
 }
 
 // addLate remembers late data; what adjoins the span before is one with it.
