@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"reflect"
 	"regexp"
 	"strconv"
 	"strings"
@@ -46,14 +47,31 @@ func decodeBody(r io.Reader, v any) *fault.Error {
 	if err != nil {
 		return fault.Wrap(err, fault.Invalid, "body_incomplete", "the body did not arrive whole; send the request again")
 	}
-	m, ok := v.(proto.Message)
-	if !ok {
-		return fault.New(fault.Internal, fault.Internal.String(), "decode a body into %T", v)
-	}
 	if len(bytes.TrimSpace(text)) == 0 {
 		return nil // a request that leaves everything out
 	}
+	m, ok := messageOf(v)
+	if !ok {
+		return fault.New(fault.Internal, fault.Internal.String(), "decode a body into %T", v)
+	}
 	return decodeJSON("the body", text, m)
+}
+
+// messageOf returns the message that v is, or points to where the body is one field of
+// the request: it is made if it is not there.
+func messageOf(v any) (m proto.Message, ok bool) {
+	if m, ok = v.(proto.Message); ok {
+		return m, true
+	}
+	field := reflect.ValueOf(v)
+	if field.Kind() != reflect.Pointer || field.Elem().Kind() != reflect.Pointer {
+		return nil, false
+	}
+	if field = field.Elem(); field.IsNil() {
+		field.Set(reflect.New(field.Type().Elem()))
+	}
+	m, ok = field.Interface().(proto.Message)
+	return m, ok
 }
 
 // decodeJSON reads a message. what is what the text is called where something is

@@ -23,6 +23,7 @@ import (
 
 	"github.com/esolutions/esmon/gateway"
 	agentsv1 "github.com/esolutions/esmon/gen/go/esmon/agents/v1"
+	alertv1 "github.com/esolutions/esmon/gen/go/esmon/alert/v1"
 	enrolv1 "github.com/esolutions/esmon/gen/go/esmon/enrol/v1"
 	ingestv1 "github.com/esolutions/esmon/gen/go/esmon/ingest/v1"
 	livev1 "github.com/esolutions/esmon/gen/go/esmon/live/v1"
@@ -36,6 +37,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // platform is the services as far as these tests ask them.
 type platform struct {
 	agentsv1.UnimplementedAgentsServiceServer
+	alertv1.UnimplementedSilenceServiceServer
 	enrolv1.UnimplementedTokenServiceServer
 	ingestv1.UnimplementedIngestServiceServer
 	livev1.UnimplementedLiveServiceServer
@@ -52,6 +54,14 @@ func (p *platform) GetAgent(_ context.Context, req *agentsv1.GetAgentRequest) (*
 		return nil, fault.GRPC(io.ErrUnexpectedEOF)
 	}
 	return nil, fault.GRPC(fault.New(fault.NotFound, "agent_unknown", "there is no agent %q", req.GetId()))
+}
+
+func (p *platform) CreateSilence(_ context.Context, req *alertv1.CreateSilenceRequest) (*alertv1.CreateSilenceResponse, error) {
+	return &alertv1.CreateSilenceResponse{Silence: req.GetSilence()}, nil
+}
+
+func (p *platform) UpdateSilence(_ context.Context, req *alertv1.UpdateSilenceRequest) (*alertv1.UpdateSilenceResponse, error) {
+	return &alertv1.UpdateSilenceResponse{Silence: req.GetSilence()}, nil
 }
 
 func (p *platform) ListMetrics(context.Context, *queryv1.ListMetricsRequest) (*queryv1.ListMetricsResponse, error) {
@@ -146,6 +156,7 @@ func connect(t *testing.T, p *platform) grpc.ClientConnInterface {
 	l := bufconn.Listen(1 << 20)
 	s := grpc.NewServer()
 	agentsv1.RegisterAgentsServiceServer(s, p)
+	alertv1.RegisterSilenceServiceServer(s, p)
 	enrolv1.RegisterTokenServiceServer(s, p)
 	ingestv1.RegisterIngestServiceServer(s, p)
 	livev1.RegisterLiveServiceServer(s, p)

@@ -80,6 +80,26 @@ func TestRightBodiesAreTaken(t *testing.T) {
 	}
 }
 
+// TestBodiesThatAreOneField takes bodies that are not the whole request.
+func TestBodiesThatAreOneField(t *testing.T) {
+	t.Parallel()
+	url := serve(t, &platform{}, nil)
+	for _, c := range []struct{ method, path, body, want string }{
+		{"POST", "/api/v1/silences", `{"comment":"works"}`, `"comment":"works"`},
+		{"POST", "/api/v1/silences", ``, `"silence":null`},
+		{"PUT", "/api/v1/silences/7", `{"id":"8","comment":"works"}`, `"id":"7"`},
+		{"PUT", "/api/v1/silences/7", ``, `"id":"7"`},
+	} {
+		if a := do(t, c.method, url+c.path, c.body, asJSON); a.code != 200 || !strings.Contains(strings.ReplaceAll(a.body, " ", ""), c.want) {
+			t.Errorf("%s %s %q: %d %s; want %s", c.method, c.path, c.body, a.code, a.body, c.want)
+		}
+	}
+	a := do(t, "POST", url+"/api/v1/silences", `{"comments":"x"}`, asJSON)
+	if a.code != 400 || a.reason(t) != "field_unknown" {
+		t.Errorf("a field that there is not: %d %s", a.code, a.body)
+	}
+}
+
 func TestKindsOfBodies(t *testing.T) {
 	t.Parallel()
 	url := serve(t, &platform{}, nil)
