@@ -8,13 +8,16 @@ import { startMock } from "../mock/server";
 import { barriers, openPage, pixels, shoot, startBrowser } from "./browser";
 import { builtPrograms, startReal, type Running } from "./real";
 
+/** What the way needs of either server. */
+type Server = Pick<Running, "url" | "host" | "close">;
+
 const programs = builtPrograms();
 const kind = programs ? "real" : "mock";
 
 // An agent reads most things every ten seconds, and a rate needs two readings.
 const MEASURED = { timeout: 60_000 };
 
-async function start(): Promise<Running> {
+async function start(): Promise<Server> {
   if (programs) return startReal(programs);
   const mock = await startMock({ agents: 3 });
   return { url: mock.url, host: "web-00000.example", close: mock.close };
@@ -22,7 +25,7 @@ async function start(): Promise<Running> {
 
 describe(`the way through the page, ${kind} server`, () => {
   let browser: Browser;
-  let server: Running | undefined;
+  let server: Server | undefined;
   let page: Page;
   let errors: string[];
   beforeAll(async () => {

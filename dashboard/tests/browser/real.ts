@@ -2,9 +2,9 @@
 // this machine enrolled with it.
 
 import { spawn, spawnSync, type ChildProcess } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 
 /** Where the built programs are; undefined if the environment does not say it. */
 export interface Programs {
@@ -23,6 +23,8 @@ export interface Running {
   url: string;
   /** The name of a host of the server. */
   host: string;
+  /** Writes a file of the alerting configuration; the server reads it by itself. */
+  configure: (name: string, text: string) => Promise<void>;
   close: () => Promise<void>;
 }
 
@@ -31,10 +33,17 @@ const READY = 60_000;
 /** And so long to end when it is asked to; longer is a fault. */
 const DRAIN = 30_000;
 
-/** Starts a server and one agent, which is enrolled and measures this machine. */
-export async function startReal(programs: Programs): Promise<Running> {
+/**
+ * Starts a server and one agent, which is enrolled and measures this machine. The
+ * alerting configuration is files by name.
+ */
+export async function startReal(programs: Programs, alerting: Record<string, string> = {}): Promise<Running> {
   const dir = await mkdtemp(join(tmpdir(), "esmon-browser-"));
-  const [data, state] = [join(dir, "data"), join(dir, "agent")];
+  const [data, state, files] = [join(dir, "data"), join(dir, "agent"), join(dir, "alerting")];
+  const configure = async (name: string, text: string) => {
+    await mkdir(dirname(join(files, name)), { recursive: true });
+    await writeFile(join(files, name), text, { mode: 0o600 });
+  };
   const started: Program[] = [];
   const close = async () => {
     // The agent first: it sends what it has.
@@ -45,14 +54,18 @@ export async function startReal(programs: Programs): Promise<Running> {
     if (fault !== undefined) throw new Error(fault);
   };
   try {
+    await mkdir(files, { mode: 0o700 });
+    for (const [name, text] of Object.entries(alerting)) await configure(name, text);
     const listen = ["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"];
-    const server = new Program(programs.server, ["serve", "--data-dir", data, ...listen]);
+    const server = new Program(programs.server, ["serve", "--data-dir", data, ...listen], {
+      ESMON_ALERTING_FILES_DIR: files,
+    });
     started.push(server);
     const { http, grpc } = await until(server, () => readyEndpoints(data));
     const token = run(programs.server, ["token", "create", "--data-dir", data]);
     run(programs.agent, ["enroll", "--state-dir", state, "--server", grpc, "--token", token]);
     started.push(new Program(programs.agent, ["run", "--state-dir", state]));
-    return { url: `http://${http}`, host: hostname(), close };
+    return { url: `http://${http}`, host: hostname(), configure, close };
   } catch (error) {
     await close();
     throw error;
@@ -105,8 +118,9 @@ class Program {
   constructor(
     private readonly path: string,
     args: readonly string[],
+    env: Record<string, string> = {},
   ) {
-    this.child = spawn(path, args, { stdio: ["ignore", "pipe", "pipe"] });
+    this.child = spawn(path, args, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
     const keep = (part: Buffer) => (this.text = (this.text + part.toString()).slice(-6000));
     this.child.stdout?.on("data", keep);
     this.child.stderr?.on("data", keep);

@@ -79,7 +79,7 @@ export function EpisodeLanes({ label, lanes, span, versions = [], chosen, onChoo
                   top: lane.bands.length > 1 ? 19 + version * 7 : 20,
                   height: lane.bands.length > 1 ? 6 : 10,
                   left: x(band.from),
-                  width: Math.max(2, x(band.to) - x(band.from)),
+                  width: `${Math.max(2, x(band.to) - x(band.from))}px`,
                   bgcolor: COLORS[version],
                   borderRadius: 0.5,
                 }}

@@ -105,7 +105,8 @@ export function TimeChart({
               sx={{
                 ...overlay,
                 left: x(band.from),
-                width: Math.max(1, x(band.to) - x(band.from)),
+                // As text: a number up to 1 would be a share of the whole.
+                width: `${Math.max(1, x(band.to) - x(band.from))}px`,
                 bgcolor: "error.main",
                 opacity: 0.14,
               }}
@@ -153,7 +154,7 @@ export function TimeChart({
             sx={{
               ...overlay,
               left: x(marked.from),
-              width: x(marked.to) - x(marked.from),
+              width: `${x(marked.to) - x(marked.from)}px`,
               bgcolor: "primary.main",
               opacity: 0.15,
             }}

@@ -7,7 +7,7 @@ import { timeTicks, valueScale } from "./axis";
 import type { ChartOption } from "./engine";
 
 /** Space around the lines, in pixels: fixed, so that the cursors of all charts of a page agree. */
-export const GRID = { left: 64, right: 12, top: 8, bottom: 22 } as const;
+export const GRID = { left: 72, right: 12, top: 8, bottom: 22 } as const;
 
 /** How a chart looks. */
 export interface ChartLook {
