@@ -50,13 +50,22 @@ func (g *gatherer) add(t int64, v float64, rank uint64) {
 	g.all = append(g.all, ranked{t, v, g.partition, rank})
 }
 
-// chunk adds the samples of a column of the chunk.
+// chunk adds the samples of a column of a stored chunk.
 func (g *gatherer) chunk(c Chunk, column int) error {
+	return g.chunkBy((*chunk.Chunk).OpenFor, c, column)
+}
+
+// ownChunk adds those of a chunk that this process made and has kept in memory.
+func (g *gatherer) ownChunk(c Chunk, column int) error {
+	return g.chunkBy((*chunk.Chunk).OpenOwn, c, column)
+}
+
+func (g *gatherer) chunkBy(open func(*chunk.Chunk, []byte, int) error, c Chunk, column int) error {
 	if c.MinT > g.maxt || c.MaxT < g.mint {
 		return nil
 	}
 	var err error
-	if err = g.c.OpenFor(c.Data, column); err != nil {
+	if err = open(&g.c, c.Data, column); err != nil {
 		return err
 	}
 	if column >= g.c.Columns() {

@@ -61,7 +61,7 @@ func (v *view) cuts(ref uint32, column int, out *gatherer) error {
 			continue
 		}
 		for _, e := range cut.of(ref) {
-			if err := out.chunk(cut.chunk(e), column); err != nil {
+			if err := out.ownChunk(cut.chunk(e), column); err != nil {
 				return err
 			}
 		}
