@@ -1375,6 +1375,8 @@ export interface components {
             troubles?: components["schemas"]["Trouble"][];
             /** @description What makes the platform less safe than it could be, although it works. */
             warnings?: string[];
+            /** @description The relays that came to the collectors lately. */
+            relays?: components["schemas"]["Relay"][];
         };
         /** @description Graph says how to draw what a rule looks at. */
         Graph: {
@@ -1642,6 +1644,8 @@ export interface components {
             troubles?: components["schemas"]["Trouble"][];
             /** @description What makes it less safe than it could be, although it works. */
             warnings?: string[];
+            /** @description The relays that came to it lately, where it runs a collector. */
+            relays?: components["schemas"]["Relay"][];
         };
         /** @description Notification is one message to one receiver. */
         Notification: {
@@ -1953,6 +1957,25 @@ export interface components {
             minutes?: string;
             /** @description Time zone of the expression, such as Europe/Berlin; UTC, if empty. */
             timeZone?: string;
+        };
+        /**
+         * @description Relay is a node that passes on the agents of a site. Nobody can ask it: it is known
+         *     by what it sends.
+         */
+        Relay: {
+            /** @description Its name. */
+            name?: string;
+            /**
+             * Format: int64
+             * @description How many agents send through it now.
+             */
+            agents?: string;
+            /**
+             * Format: date-time
+             * @description When something of its own came last, or an agent connected or left. It sends its
+             *     own metrics several times a minute.
+             */
+            lastTime?: string;
         };
         /** @description RetryNotificationResponse is the notification. */
         RetryNotificationResponse: {

@@ -39,6 +39,7 @@ type platform struct {
 	live      *live.Hub
 	collector *collector.Collector
 	relay     *relay.Relay
+	relays    relay.Seen // that came to the collector here
 	alerts    *alerts
 	status    *statusService
 

@@ -47,6 +47,23 @@ func (m *merger) add(at place, a answerOf) {
 	for _, p := range n.GetPartitions() {
 		m.partition(p)
 	}
+	for _, x := range n.GetRelays() {
+		m.relay(x)
+	}
+}
+
+// relay adds what a collector says about a relay: agents are spread over collectors.
+func (m *merger) relay(r *statusv1.Relay) {
+	at := slices.IndexFunc(m.out.GetRelays(), func(have *statusv1.Relay) bool { return have.GetName() == r.GetName() })
+	if at < 0 {
+		m.out.Relays = append(m.out.Relays, &statusv1.Relay{Name: r.GetName(), Agents: r.GetAgents(), LastTime: r.GetLastTime()})
+		return
+	}
+	have := m.out.GetRelays()[at]
+	have.Agents += r.GetAgents()
+	if r.GetLastTime().AsTime().After(have.GetLastTime().AsTime()) {
+		have.LastTime = r.GetLastTime()
+	}
 }
 
 // partition keeps what the node says that stores the partition, else the one that
@@ -65,6 +82,7 @@ func (m *merger) partition(p *statusv1.Partition) {
 
 // finish says whether the platform as a whole can do its work, and what is wrong.
 func (m *merger) finish() *statusv1.GetStatusResponse {
+	slices.SortFunc(m.out.GetRelays(), func(a, b *statusv1.Relay) int { return cmp.Compare(a.GetName(), b.GetName()) })
 	slices.SortFunc(m.out.GetPartitions(), func(a, b *statusv1.Partition) int { return cmp.Compare(a.GetPartition(), b.GetPartition()) })
 	m.out.Ready = true
 	for _, target := range []string{cluster.Control, cluster.Collector, cluster.Storage} {

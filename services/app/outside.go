@@ -79,7 +79,7 @@ func (p *platform) register(g *grpc.Server, fresh *route.Freshness) {
 		enrolv1.RegisterEnrolmentServiceServer(g, &forwardedEnrolment{enrolment: p.enrolment(), node: cluster.NodeFromContext})
 	}
 	if p.collector != nil {
-		ingestv1.RegisterIngestServiceServer(g, &relay.Central{Collector: p.collector, Node: cluster.NodeFromContext})
+		ingestv1.RegisterIngestServiceServer(g, &relay.Central{Collector: p.collector, Node: cluster.NodeFromContext, Seen: &p.relays})
 	}
 	if p.alerts != nil && p.alerts.service != nil {
 		p.alerts.service.Register(g)

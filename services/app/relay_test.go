@@ -9,6 +9,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -128,6 +129,13 @@ func TestARelayForwardsAgents(t *testing.T) {
 		res, err := queryv1.NewQueryServiceClient(s.centre).Query(t.Context(), &queryv1.QueryRequest{Query: `esmon_relay_uplink_connected{instance="relay-1",source="relay-1"}`})
 		if err != nil || len(res.GetSeries()) != 1 {
 			return res.String()
+		}
+		return ""
+	})
+	within(t, "the centre knows the relay", func() string {
+		res, err := statusv1.NewStatusServiceClient(s.centre).GetStatus(t.Context(), &statusv1.GetStatusRequest{})
+		if err != nil || len(res.GetRelays()) != 1 || res.GetRelays()[0].GetName() != "relay-1" || time.Since(res.GetRelays()[0].GetLastTime().AsTime()) > time.Minute {
+			return fmt.Sprint(res.GetRelays(), err)
 		}
 		return ""
 	})

@@ -10,6 +10,7 @@ import (
 	statusv1 "github.com/esolutions/esmon/gen/go/esmon/status/v1"
 	"github.com/esolutions/esmon/services/bus"
 	"github.com/esolutions/esmon/services/doctor"
+	"github.com/esolutions/esmon/services/relay"
 	"github.com/esolutions/esmon/services/storage"
 )
 
@@ -41,6 +42,8 @@ type statusService struct {
 
 	// logPartitions returns the partitions that records go to.
 	logPartitions func() []int
+	// relays are those that came to the collector here; nil without one.
+	relays *relay.Seen
 	// warnings returns what makes this process less safe than it could be.
 	warnings func() []string
 	troubles *troubleWatch  // nil where nothing is watched
@@ -57,7 +60,7 @@ func (a *App) buildStatus(_ context.Context, p *platform) error {
 		s.agents = p.registry.Counts
 	}
 	if p.collector != nil {
-		s.ingested = p.collector.Totals
+		s.ingested, s.relays = p.collector.Totals, &p.relays
 	}
 	if p.storage != nil {
 		s.log, s.stored, s.leads = p.ingest, p.storage.Progress, p.storage.Leads
@@ -108,10 +111,16 @@ func (s *statusService) local(ctx context.Context) *statusv1.GetStatusResponse {
 	if s.warnings != nil {
 		res.Warnings = s.warnings()
 	}
+	if s.relays != nil {
+		for _, r := range s.relays.List(time.Now()) {
+			res.Relays = append(res.Relays, &statusv1.Relay{Name: r.Name, Agents: int64(r.Agents), LastTime: timestamppb.New(r.Last)})
+		}
+	}
 	if s.self != nil {
 		res.Nodes = []*statusv1.Node{{
 			Name: s.self.GetName(), Targets: s.self.GetTargets(), Address: s.self.GetAddress(), Version: res.GetVersion(), StartTime: res.GetStartTime(),
 			Ready: res.GetReady(), Reasons: res.GetReasons(), Partitions: res.GetPartitions(), Troubles: res.GetTroubles(), Warnings: res.GetWarnings(),
+			Relays: res.GetRelays(),
 		}}
 	}
 	return res

@@ -62,6 +62,9 @@ func statusTable(s *statusv1.GetStatusResponse) *table {
 	for _, n := range s.GetNodes() {
 		add(nodeTitle(n), "%s", nodeText(n))
 	}
+	for _, r := range s.GetRelays() {
+		add("relay "+r.GetName(), "%d agents connected through it, last heard of %s", r.GetAgents(), stamp(r.GetLastTime()))
+	}
 	return t
 }
 

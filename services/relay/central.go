@@ -80,6 +80,22 @@ type Central struct {
 	// Node returns the node that calls; cluster.NodeFromContext.
 	Node func(context.Context) (cluster.Identity, bool)
 	Now  func() time.Time // time.Now if nil
+	// Seen notes the relays that call; nil if nobody asks.
+	Seen *Seen
+}
+
+func (c *Central) now() time.Time {
+	if c.Now != nil {
+		return c.Now()
+	}
+	return time.Now()
+}
+
+// came notes that a relay called, and that so many streams began or ended.
+func (c *Central) came(relay string, streams int) {
+	if c.Seen != nil {
+		c.Seen.came(relay, c.now(), streams)
+	}
 }
 
 // Stream takes the stream of an agent from a relay, and from no other node. The agent
@@ -94,12 +110,10 @@ func (c *Central) Stream(ss ingestv1.IngestService_StreamServer) error {
 	if _, ok := agentIn(md); err != nil || !ok {
 		return fault.New(fault.Invalid, "relay_incomplete", "relay %s does not say which agent this stream is of: let it run the platform's version", node.Name)
 	}
-	now := time.Now
-	if c.Now != nil {
-		now = c.Now
-	}
+	c.came(node.Name, 1)
+	defer c.came(node.Name, -1)
 	ctx := Forwarded(ss.Context())
-	if now().After(end) {
+	if c.now().After(end) {
 		return fault.New(fault.Unauthenticated, mtls.ReasonExpired, "the certificate of this connection ended at %s: renew it and connect again", end.UTC().Format(time.RFC3339))
 	}
 	return c.Collector.Stream(&relayed{IngestService_StreamServer: ss, ctx: mtls.WithCertificateEnd(ctx, end)})
@@ -126,6 +140,7 @@ func certificateEnd(md metadata.MD) (time.Time, error) {
 // stands where others may get at it.
 func (c *Central) Push(ctx context.Context, req *ingestv1.PushRequest) (*ingestv1.PushResponse, error) {
 	if node, ok := c.Node(ctx); ok && isOnlyRelay(node) {
+		c.came(node.Name, 0)
 		for _, p := range req.GetPoints() {
 			if l := p.GetLabels(); l["job"] != "esmon" || l["instance"] != node.Name {
 				return nil, fault.New(fault.Denied, "push_not_own", "relay %s may push its own metrics only: programs push to a gateway", node.Name)

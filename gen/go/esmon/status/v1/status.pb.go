@@ -166,7 +166,9 @@ type GetStatusResponse struct {
 	// What is wrong in the process that was asked.
 	Troubles []*Trouble `protobuf:"bytes,14,rep,name=troubles,proto3" json:"troubles,omitempty"`
 	// What makes the platform less safe than it could be, although it works.
-	Warnings      []string `protobuf:"bytes,15,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []string `protobuf:"bytes,15,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// The relays that came to the collectors lately.
+	Relays        []*Relay `protobuf:"bytes,16,rep,name=relays,proto3" json:"relays,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -306,6 +308,13 @@ func (x *GetStatusResponse) GetWarnings() []string {
 	return nil
 }
 
+func (x *GetStatusResponse) GetRelays() []*Relay {
+	if x != nil {
+		return x.Relays
+	}
+	return nil
+}
+
 // Node is one process of the platform.
 type Node struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -328,7 +337,9 @@ type Node struct {
 	// What is wrong in it, by part. Not everything keeps it from its work.
 	Troubles []*Trouble `protobuf:"bytes,9,rep,name=troubles,proto3" json:"troubles,omitempty"`
 	// What makes it less safe than it could be, although it works.
-	Warnings      []string `protobuf:"bytes,10,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	Warnings []string `protobuf:"bytes,10,rep,name=warnings,proto3" json:"warnings,omitempty"`
+	// The relays that came to it lately, where it runs a collector.
+	Relays        []*Relay `protobuf:"bytes,11,rep,name=relays,proto3" json:"relays,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -433,6 +444,79 @@ func (x *Node) GetWarnings() []string {
 	return nil
 }
 
+func (x *Node) GetRelays() []*Relay {
+	if x != nil {
+		return x.Relays
+	}
+	return nil
+}
+
+// Relay is a node that passes on the agents of a site. Nobody can ask it: it is known
+// by what it sends.
+type Relay struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its name.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// How many agents send through it now.
+	Agents int64 `protobuf:"varint,2,opt,name=agents,proto3" json:"agents,omitempty"`
+	// When something of its own came last, or an agent connected or left. It sends its
+	// own metrics several times a minute.
+	LastTime      *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=last_time,json=lastTime,proto3" json:"last_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Relay) Reset() {
+	*x = Relay{}
+	mi := &file_esmon_status_v1_status_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Relay) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Relay) ProtoMessage() {}
+
+func (x *Relay) ProtoReflect() protoreflect.Message {
+	mi := &file_esmon_status_v1_status_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Relay.ProtoReflect.Descriptor instead.
+func (*Relay) Descriptor() ([]byte, []int) {
+	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Relay) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Relay) GetAgents() int64 {
+	if x != nil {
+		return x.Agents
+	}
+	return 0
+}
+
+func (x *Relay) GetLastTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastTime
+	}
+	return nil
+}
+
 // Trouble is what is wrong with one part of a process.
 type Trouble struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -448,7 +532,7 @@ type Trouble struct {
 
 func (x *Trouble) Reset() {
 	*x = Trouble{}
-	mi := &file_esmon_status_v1_status_proto_msgTypes[3]
+	mi := &file_esmon_status_v1_status_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -460,7 +544,7 @@ func (x *Trouble) String() string {
 func (*Trouble) ProtoMessage() {}
 
 func (x *Trouble) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_status_v1_status_proto_msgTypes[3]
+	mi := &file_esmon_status_v1_status_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -473,7 +557,7 @@ func (x *Trouble) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Trouble.ProtoReflect.Descriptor instead.
 func (*Trouble) Descriptor() ([]byte, []int) {
-	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{3}
+	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *Trouble) GetPart() string {
@@ -523,7 +607,7 @@ type Partition struct {
 
 func (x *Partition) Reset() {
 	*x = Partition{}
-	mi := &file_esmon_status_v1_status_proto_msgTypes[4]
+	mi := &file_esmon_status_v1_status_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -535,7 +619,7 @@ func (x *Partition) String() string {
 func (*Partition) ProtoMessage() {}
 
 func (x *Partition) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_status_v1_status_proto_msgTypes[4]
+	mi := &file_esmon_status_v1_status_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -548,7 +632,7 @@ func (x *Partition) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Partition.ProtoReflect.Descriptor instead.
 func (*Partition) Descriptor() ([]byte, []int) {
-	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{4}
+	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Partition) GetPartition() int32 {
@@ -618,7 +702,7 @@ type DiagnoseAgentRequest struct {
 
 func (x *DiagnoseAgentRequest) Reset() {
 	*x = DiagnoseAgentRequest{}
-	mi := &file_esmon_status_v1_status_proto_msgTypes[5]
+	mi := &file_esmon_status_v1_status_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -630,7 +714,7 @@ func (x *DiagnoseAgentRequest) String() string {
 func (*DiagnoseAgentRequest) ProtoMessage() {}
 
 func (x *DiagnoseAgentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_status_v1_status_proto_msgTypes[5]
+	mi := &file_esmon_status_v1_status_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -643,7 +727,7 @@ func (x *DiagnoseAgentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseAgentRequest.ProtoReflect.Descriptor instead.
 func (*DiagnoseAgentRequest) Descriptor() ([]byte, []int) {
-	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{5}
+	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DiagnoseAgentRequest) GetAgent() string {
@@ -678,7 +762,7 @@ type DiagnoseAgentResponse struct {
 
 func (x *DiagnoseAgentResponse) Reset() {
 	*x = DiagnoseAgentResponse{}
-	mi := &file_esmon_status_v1_status_proto_msgTypes[6]
+	mi := &file_esmon_status_v1_status_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -690,7 +774,7 @@ func (x *DiagnoseAgentResponse) String() string {
 func (*DiagnoseAgentResponse) ProtoMessage() {}
 
 func (x *DiagnoseAgentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_status_v1_status_proto_msgTypes[6]
+	mi := &file_esmon_status_v1_status_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -703,7 +787,7 @@ func (x *DiagnoseAgentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnoseAgentResponse.ProtoReflect.Descriptor instead.
 func (*DiagnoseAgentResponse) Descriptor() ([]byte, []int) {
-	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{6}
+	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DiagnoseAgentResponse) GetAgent() string {
@@ -766,7 +850,7 @@ type DiagnosePlatformRequest struct {
 
 func (x *DiagnosePlatformRequest) Reset() {
 	*x = DiagnosePlatformRequest{}
-	mi := &file_esmon_status_v1_status_proto_msgTypes[7]
+	mi := &file_esmon_status_v1_status_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -778,7 +862,7 @@ func (x *DiagnosePlatformRequest) String() string {
 func (*DiagnosePlatformRequest) ProtoMessage() {}
 
 func (x *DiagnosePlatformRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_status_v1_status_proto_msgTypes[7]
+	mi := &file_esmon_status_v1_status_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -791,7 +875,7 @@ func (x *DiagnosePlatformRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnosePlatformRequest.ProtoReflect.Descriptor instead.
 func (*DiagnosePlatformRequest) Descriptor() ([]byte, []int) {
-	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{7}
+	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *DiagnosePlatformRequest) GetAgents() int32 {
@@ -827,7 +911,7 @@ type DiagnosePlatformResponse struct {
 
 func (x *DiagnosePlatformResponse) Reset() {
 	*x = DiagnosePlatformResponse{}
-	mi := &file_esmon_status_v1_status_proto_msgTypes[8]
+	mi := &file_esmon_status_v1_status_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -839,7 +923,7 @@ func (x *DiagnosePlatformResponse) String() string {
 func (*DiagnosePlatformResponse) ProtoMessage() {}
 
 func (x *DiagnosePlatformResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_status_v1_status_proto_msgTypes[8]
+	mi := &file_esmon_status_v1_status_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -852,7 +936,7 @@ func (x *DiagnosePlatformResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiagnosePlatformResponse.ProtoReflect.Descriptor instead.
 func (*DiagnosePlatformResponse) Descriptor() ([]byte, []int) {
-	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{8}
+	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *DiagnosePlatformResponse) GetSummary() string {
@@ -930,7 +1014,7 @@ type LaggingAgent struct {
 
 func (x *LaggingAgent) Reset() {
 	*x = LaggingAgent{}
-	mi := &file_esmon_status_v1_status_proto_msgTypes[9]
+	mi := &file_esmon_status_v1_status_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -942,7 +1026,7 @@ func (x *LaggingAgent) String() string {
 func (*LaggingAgent) ProtoMessage() {}
 
 func (x *LaggingAgent) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_status_v1_status_proto_msgTypes[9]
+	mi := &file_esmon_status_v1_status_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -955,7 +1039,7 @@ func (x *LaggingAgent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LaggingAgent.ProtoReflect.Descriptor instead.
 func (*LaggingAgent) Descriptor() ([]byte, []int) {
-	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{9}
+	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LaggingAgent) GetAgent() string {
@@ -1017,7 +1101,7 @@ type Hop struct {
 
 func (x *Hop) Reset() {
 	*x = Hop{}
-	mi := &file_esmon_status_v1_status_proto_msgTypes[10]
+	mi := &file_esmon_status_v1_status_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1029,7 +1113,7 @@ func (x *Hop) String() string {
 func (*Hop) ProtoMessage() {}
 
 func (x *Hop) ProtoReflect() protoreflect.Message {
-	mi := &file_esmon_status_v1_status_proto_msgTypes[10]
+	mi := &file_esmon_status_v1_status_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1042,7 +1126,7 @@ func (x *Hop) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hop.ProtoReflect.Descriptor instead.
 func (*Hop) Descriptor() ([]byte, []int) {
-	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{10}
+	return file_esmon_status_v1_status_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Hop) GetName() string {
@@ -1100,7 +1184,7 @@ const file_esmon_status_v1_status_proto_rawDesc = "" +
 	"\n" +
 	"\x1cesmon/status/v1/status.proto\x12\x0fesmon.status.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"(\n" +
 	"\x10GetStatusRequest\x12\x14\n" +
-	"\x05local\x18\x01 \x01(\bR\x05local\"\xd3\x04\n" +
+	"\x05local\x18\x01 \x01(\bR\x05local\"\x83\x05\n" +
 	"\x11GetStatusResponse\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\tR\aversion\x129\n" +
 	"\n" +
@@ -1121,7 +1205,8 @@ const file_esmon_status_v1_status_proto_rawDesc = "" +
 	"\x05nodes\x18\f \x03(\v2\x15.esmon.status.v1.NodeR\x05nodes\x12%\n" +
 	"\x0elog_partitions\x18\r \x03(\x05R\rlogPartitions\x124\n" +
 	"\btroubles\x18\x0e \x03(\v2\x18.esmon.status.v1.TroubleR\btroubles\x12\x1a\n" +
-	"\bwarnings\x18\x0f \x03(\tR\bwarnings\"\xe1\x02\n" +
+	"\bwarnings\x18\x0f \x03(\tR\bwarnings\x12.\n" +
+	"\x06relays\x18\x10 \x03(\v2\x16.esmon.status.v1.RelayR\x06relays\"\x91\x03\n" +
 	"\x04Node\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
 	"\atargets\x18\x02 \x03(\tR\atargets\x12\x18\n" +
@@ -1136,7 +1221,12 @@ const file_esmon_status_v1_status_proto_rawDesc = "" +
 	"partitions\x124\n" +
 	"\btroubles\x18\t \x03(\v2\x18.esmon.status.v1.TroubleR\btroubles\x12\x1a\n" +
 	"\bwarnings\x18\n" +
-	" \x03(\tR\bwarnings\"i\n" +
+	" \x03(\tR\bwarnings\x12.\n" +
+	"\x06relays\x18\v \x03(\v2\x16.esmon.status.v1.RelayR\x06relays\"l\n" +
+	"\x05Relay\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
+	"\x06agents\x18\x02 \x01(\x03R\x06agents\x127\n" +
+	"\tlast_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\blastTime\"i\n" +
 	"\aTrouble\x12\x12\n" +
 	"\x04part\x18\x01 \x01(\tR\x04part\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x120\n" +
@@ -1214,52 +1304,56 @@ func file_esmon_status_v1_status_proto_rawDescGZIP() []byte {
 }
 
 var file_esmon_status_v1_status_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_esmon_status_v1_status_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_esmon_status_v1_status_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_esmon_status_v1_status_proto_goTypes = []any{
 	(HopState)(0),                    // 0: esmon.status.v1.HopState
 	(*GetStatusRequest)(nil),         // 1: esmon.status.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),        // 2: esmon.status.v1.GetStatusResponse
 	(*Node)(nil),                     // 3: esmon.status.v1.Node
-	(*Trouble)(nil),                  // 4: esmon.status.v1.Trouble
-	(*Partition)(nil),                // 5: esmon.status.v1.Partition
-	(*DiagnoseAgentRequest)(nil),     // 6: esmon.status.v1.DiagnoseAgentRequest
-	(*DiagnoseAgentResponse)(nil),    // 7: esmon.status.v1.DiagnoseAgentResponse
-	(*DiagnosePlatformRequest)(nil),  // 8: esmon.status.v1.DiagnosePlatformRequest
-	(*DiagnosePlatformResponse)(nil), // 9: esmon.status.v1.DiagnosePlatformResponse
-	(*LaggingAgent)(nil),             // 10: esmon.status.v1.LaggingAgent
-	(*Hop)(nil),                      // 11: esmon.status.v1.Hop
-	(*timestamppb.Timestamp)(nil),    // 12: google.protobuf.Timestamp
+	(*Relay)(nil),                    // 4: esmon.status.v1.Relay
+	(*Trouble)(nil),                  // 5: esmon.status.v1.Trouble
+	(*Partition)(nil),                // 6: esmon.status.v1.Partition
+	(*DiagnoseAgentRequest)(nil),     // 7: esmon.status.v1.DiagnoseAgentRequest
+	(*DiagnoseAgentResponse)(nil),    // 8: esmon.status.v1.DiagnoseAgentResponse
+	(*DiagnosePlatformRequest)(nil),  // 9: esmon.status.v1.DiagnosePlatformRequest
+	(*DiagnosePlatformResponse)(nil), // 10: esmon.status.v1.DiagnosePlatformResponse
+	(*LaggingAgent)(nil),             // 11: esmon.status.v1.LaggingAgent
+	(*Hop)(nil),                      // 12: esmon.status.v1.Hop
+	(*timestamppb.Timestamp)(nil),    // 13: google.protobuf.Timestamp
 }
 var file_esmon_status_v1_status_proto_depIdxs = []int32{
-	12, // 0: esmon.status.v1.GetStatusResponse.start_time:type_name -> google.protobuf.Timestamp
-	5,  // 1: esmon.status.v1.GetStatusResponse.partitions:type_name -> esmon.status.v1.Partition
+	13, // 0: esmon.status.v1.GetStatusResponse.start_time:type_name -> google.protobuf.Timestamp
+	6,  // 1: esmon.status.v1.GetStatusResponse.partitions:type_name -> esmon.status.v1.Partition
 	3,  // 2: esmon.status.v1.GetStatusResponse.nodes:type_name -> esmon.status.v1.Node
-	4,  // 3: esmon.status.v1.GetStatusResponse.troubles:type_name -> esmon.status.v1.Trouble
-	12, // 4: esmon.status.v1.Node.start_time:type_name -> google.protobuf.Timestamp
-	5,  // 5: esmon.status.v1.Node.partitions:type_name -> esmon.status.v1.Partition
-	4,  // 6: esmon.status.v1.Node.troubles:type_name -> esmon.status.v1.Trouble
-	12, // 7: esmon.status.v1.Trouble.since:type_name -> google.protobuf.Timestamp
-	11, // 8: esmon.status.v1.DiagnoseAgentResponse.hops:type_name -> esmon.status.v1.Hop
-	12, // 9: esmon.status.v1.DiagnoseAgentResponse.time:type_name -> google.protobuf.Timestamp
-	12, // 10: esmon.status.v1.DiagnoseAgentResponse.newest_sample_time:type_name -> google.protobuf.Timestamp
-	11, // 11: esmon.status.v1.DiagnosePlatformResponse.hops:type_name -> esmon.status.v1.Hop
-	10, // 12: esmon.status.v1.DiagnosePlatformResponse.agents:type_name -> esmon.status.v1.LaggingAgent
-	3,  // 13: esmon.status.v1.DiagnosePlatformResponse.nodes:type_name -> esmon.status.v1.Node
-	12, // 14: esmon.status.v1.DiagnosePlatformResponse.time:type_name -> google.protobuf.Timestamp
-	12, // 15: esmon.status.v1.LaggingAgent.last_ack_time:type_name -> google.protobuf.Timestamp
-	0,  // 16: esmon.status.v1.Hop.state:type_name -> esmon.status.v1.HopState
-	12, // 17: esmon.status.v1.Hop.since:type_name -> google.protobuf.Timestamp
-	1,  // 18: esmon.status.v1.StatusService.GetStatus:input_type -> esmon.status.v1.GetStatusRequest
-	6,  // 19: esmon.status.v1.StatusService.DiagnoseAgent:input_type -> esmon.status.v1.DiagnoseAgentRequest
-	8,  // 20: esmon.status.v1.StatusService.DiagnosePlatform:input_type -> esmon.status.v1.DiagnosePlatformRequest
-	2,  // 21: esmon.status.v1.StatusService.GetStatus:output_type -> esmon.status.v1.GetStatusResponse
-	7,  // 22: esmon.status.v1.StatusService.DiagnoseAgent:output_type -> esmon.status.v1.DiagnoseAgentResponse
-	9,  // 23: esmon.status.v1.StatusService.DiagnosePlatform:output_type -> esmon.status.v1.DiagnosePlatformResponse
-	21, // [21:24] is the sub-list for method output_type
-	18, // [18:21] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	5,  // 3: esmon.status.v1.GetStatusResponse.troubles:type_name -> esmon.status.v1.Trouble
+	4,  // 4: esmon.status.v1.GetStatusResponse.relays:type_name -> esmon.status.v1.Relay
+	13, // 5: esmon.status.v1.Node.start_time:type_name -> google.protobuf.Timestamp
+	6,  // 6: esmon.status.v1.Node.partitions:type_name -> esmon.status.v1.Partition
+	5,  // 7: esmon.status.v1.Node.troubles:type_name -> esmon.status.v1.Trouble
+	4,  // 8: esmon.status.v1.Node.relays:type_name -> esmon.status.v1.Relay
+	13, // 9: esmon.status.v1.Relay.last_time:type_name -> google.protobuf.Timestamp
+	13, // 10: esmon.status.v1.Trouble.since:type_name -> google.protobuf.Timestamp
+	12, // 11: esmon.status.v1.DiagnoseAgentResponse.hops:type_name -> esmon.status.v1.Hop
+	13, // 12: esmon.status.v1.DiagnoseAgentResponse.time:type_name -> google.protobuf.Timestamp
+	13, // 13: esmon.status.v1.DiagnoseAgentResponse.newest_sample_time:type_name -> google.protobuf.Timestamp
+	12, // 14: esmon.status.v1.DiagnosePlatformResponse.hops:type_name -> esmon.status.v1.Hop
+	11, // 15: esmon.status.v1.DiagnosePlatformResponse.agents:type_name -> esmon.status.v1.LaggingAgent
+	3,  // 16: esmon.status.v1.DiagnosePlatformResponse.nodes:type_name -> esmon.status.v1.Node
+	13, // 17: esmon.status.v1.DiagnosePlatformResponse.time:type_name -> google.protobuf.Timestamp
+	13, // 18: esmon.status.v1.LaggingAgent.last_ack_time:type_name -> google.protobuf.Timestamp
+	0,  // 19: esmon.status.v1.Hop.state:type_name -> esmon.status.v1.HopState
+	13, // 20: esmon.status.v1.Hop.since:type_name -> google.protobuf.Timestamp
+	1,  // 21: esmon.status.v1.StatusService.GetStatus:input_type -> esmon.status.v1.GetStatusRequest
+	7,  // 22: esmon.status.v1.StatusService.DiagnoseAgent:input_type -> esmon.status.v1.DiagnoseAgentRequest
+	9,  // 23: esmon.status.v1.StatusService.DiagnosePlatform:input_type -> esmon.status.v1.DiagnosePlatformRequest
+	2,  // 24: esmon.status.v1.StatusService.GetStatus:output_type -> esmon.status.v1.GetStatusResponse
+	8,  // 25: esmon.status.v1.StatusService.DiagnoseAgent:output_type -> esmon.status.v1.DiagnoseAgentResponse
+	10, // 26: esmon.status.v1.StatusService.DiagnosePlatform:output_type -> esmon.status.v1.DiagnosePlatformResponse
+	24, // [24:27] is the sub-list for method output_type
+	21, // [21:24] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_esmon_status_v1_status_proto_init() }
@@ -1273,7 +1367,7 @@ func file_esmon_status_v1_status_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_esmon_status_v1_status_proto_rawDesc), len(file_esmon_status_v1_status_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   11,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
