@@ -15,6 +15,7 @@ type fleet struct {
 	read   int64 // all that was published up to then is read, by the data's clock
 	wall   int64 // the same by the server's
 	agents map[string]AgentStatus
+	made   time.Time // by a clock that does not jump
 	// patient tells that nobody is judged by what did not come: this process only just
 	// began to look and may not have read anything yet, or the clock jumped.
 	patient bool
@@ -35,12 +36,21 @@ func (a *Alerting) lookAtAgents(k *look) *fleet {
 	all := a.deps.Data.Agents()
 	f := &fleet{
 		cfg: &a.cfg, data: a.deps.Data, read: millis(k.read), wall: millis(k.read) + k.shift.Milliseconds(),
-		patient: k.patientNow() || k.read.IsZero(), agents: make(map[string]AgentStatus, len(all)),
+		made: k.mono, patient: k.patientNow() || k.read.IsZero(), agents: make(map[string]AgentStatus, len(all)),
 	}
 	for _, s := range all {
 		f.agents[s.ID] = s
 	}
 	return f
+}
+
+// fleetAge is how old a fleet may be: what came since is seen that much later.
+const fleetAge = 100 * time.Millisecond
+
+// fits tells whether the fleet is as good as a new one: it must not be older than what
+// was read, or whose data was read since would look late.
+func (f *fleet) fits(k *look) bool {
+	return f != nil && f.read == millis(k.read) && f.wall == f.read+k.shift.Milliseconds() && k.mono.Sub(f.made) < fleetAge
 }
 
 // millis returns the time in Unix milliseconds; 0 for the zero time.

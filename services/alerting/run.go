@@ -34,9 +34,11 @@ func (l *leader) lookAround() {
 		l.changed = false
 	}
 	l.wantTick()
-	l.agentsNow = nil
+	if !l.agentsNow.fits(&l.look) {
+		l.agentsNow = nil
+	}
 	if l.look.mono.Sub(l.holds) >= step {
-		l.holds = l.look.mono
+		l.holds, l.agentsNow = l.look.mono, nil
 		l.stalled = l.advance.look(&l.look, l.fleet())
 		l.fleet().stalled = l.stalled
 		if l.look.compare(l.advance.ahead(&l.look, l.fleet())) {
@@ -55,8 +57,8 @@ func (l *leader) lookAround() {
 	}
 }
 
-// fleet returns how all agents are at this look. There may be many: they are looked at
-// only if somebody asks.
+// fleet returns how all agents are about now. There may be many: they are looked at only
+// if somebody asks, and not again for each group that comes back.
 func (l *leader) fleet() *fleet {
 	if l.agentsNow == nil {
 		l.agentsNow = l.a.lookAtAgents(&l.look)

@@ -24,6 +24,9 @@ const (
 func (d *Dispatch) direct(ctx, work, note context.Context) {
 	ticker := time.NewTicker(directEvery)
 	defer ticker.Stop()
+	slots := make(chan struct{}, d.cfg.Workers)
+	var wg sync.WaitGroup
+	defer wg.Wait()
 	past := false
 	for {
 		select {
@@ -38,10 +41,37 @@ func (d *Dispatch) direct(ctx, work, note context.Context) {
 		if !past {
 			continue
 		}
-		if err := d.deliverPast(ctx, work, note); err != nil && ctx.Err() == nil {
+		due, err := d.dueNow(ctx)
+		if err != nil && ctx.Err() == nil {
 			d.trouble(troubleOutbox, err)
 		}
+		// It does not wait for their end: a slow receiver is no reason for others to wait.
+		for _, w := range due {
+			select {
+			case slots <- struct{}{}:
+			case <-ctx.Done():
+				return
+			}
+			wg.Go(func() {
+				defer func() { <-slots }()
+				d.metrics.direct.Inc()
+				d.follow(ctx, work, note, job{waiter: w})
+			})
+		}
 	}
+}
+
+// dueNow returns what is to be delivered and not on its way here, of each order the
+// first.
+func (d *Dispatch) dueNow(ctx context.Context) (due []waiter, err error) {
+	first, err := d.firstWaiting(ctx)
+	now := d.deps.Now().UnixMilli()
+	for _, n := range first {
+		if n.Next <= now && !d.flying.busy(n.ID) {
+			due = append(due, waiter{n.ID, ticket{n.Receiver, n.Order, n.Seq}})
+		}
+	}
+	return due, err
 }
 
 func (d *Dispatch) bypassed(past bool) {
@@ -58,34 +88,6 @@ func (d *Dispatch) bypassed(past bool) {
 func (d *Dispatch) refuses() bool {
 	since := d.refusing.Load()
 	return since != 0 && d.deps.Now().Sub(time.UnixMilli(since)) >= directAfter
-}
-
-// deliverPast delivers what is due, of each order the first and what waits for it.
-func (d *Dispatch) deliverPast(ctx, work, note context.Context) error {
-	first, err := d.firstWaiting(ctx)
-	if err != nil {
-		return err
-	}
-	now := d.deps.Now().UnixMilli()
-	due := make(chan alert.Notification)
-	var wg sync.WaitGroup
-	for range d.cfg.Workers {
-		wg.Go(func() {
-			for n := range due {
-				d.metrics.direct.Inc()
-				d.follow(ctx, work, note, job{waiter: waiter{n.ID, ticket{n.Receiver, n.Order, n.Seq}}})
-			}
-		})
-	}
-	for _, n := range first {
-		if n.Next > now || ctx.Err() != nil {
-			continue
-		}
-		due <- n
-	}
-	close(due)
-	wg.Wait()
-	return nil
 }
 
 // firstWaiting returns what waits in the outbox, of each order the first: the others

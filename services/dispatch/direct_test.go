@@ -80,3 +80,23 @@ func TestDeliversPastTheQueue(t *testing.T) {
 		}
 	})
 }
+
+// TestASlowReceiverHoldsUpNobodyPastTheQueue delivers to one while another takes its time.
+func TestASlowReceiverHoldsUpNobodyPastTheQueue(t *testing.T) {
+	t.Parallel()
+	slow := func(*alert.Message) (bool, time.Duration, error) { return true, 9 * time.Second, nil }
+	bubble(t, nil, map[string]behaviour{"slow": slow, "quick": nil}, func(r *rig) {
+		r.setStuck(true)
+		r.tell("slow")
+		time.Sleep(8 * time.Second) // it is being delivered
+		r.tell("quick")
+		time.Sleep(1500 * time.Millisecond)
+		r.is("n1", alert.Waiting, 0)
+		r.is("n2", alert.Delivered, 1)
+		time.Sleep(10 * time.Second)
+		r.is("n1", alert.Delivered, 1)
+		if n := r.received["n1"]; n != 1 {
+			t.Errorf("n1 came %d times", n)
+		}
+	})
+}

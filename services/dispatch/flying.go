@@ -25,6 +25,13 @@ func (f *flying) begin(id string, at time.Time) bool {
 	return true
 }
 
+// busy tells whether somebody in this process is working at it.
+func (f *flying) busy(id string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.now[id]
+}
+
 func (f *flying) end(id string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

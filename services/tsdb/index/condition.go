@@ -1,6 +1,9 @@
 package index
 
-import "slices"
+import (
+	"slices"
+	"sync"
+)
 
 // condition is a matcher in one run of Select: what it answered before, and
 // which entities fulfil it.
@@ -33,12 +36,28 @@ func (c *condition) matches(value string) bool {
 	ok, asked := c.memo[value]
 	if !asked {
 		if c.memo == nil {
-			c.memo = map[string]bool{}
+			c.memo = memos.Get().(map[string]bool) //nolint:forcetypeassert // nothing else is put there
 		}
 		ok = c.m.Matches(value)
 		c.memo[value] = ok
 	}
 	return ok
+}
+
+// memos are memories of conditions, empty, to be used again: rules ask about the same
+// hosts again and again, and growing a map takes longer than the answers.
+var memos = sync.Pool{New: func() any { return map[string]bool{} }}
+
+// maxMemo is how many answers a memory may have had that is used again.
+const maxMemo = 100_000
+
+// release gives the memory back; nothing may be asked after it.
+func (c *condition) release() {
+	if c.memo != nil && len(c.memo) <= maxMemo {
+		clear(c.memo)
+		memos.Put(c.memo)
+	}
+	c.memo = nil
 }
 
 // find looks up the entities that fulfil the condition and tells whether it

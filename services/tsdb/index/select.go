@@ -34,6 +34,11 @@ func (x *Index) Select(ms []Matcher, mint, maxt int64, visit func(p *Pair, colum
 	for i, m := range ms {
 		s.conditions[i].init(m)
 	}
+	defer func() {
+		for i := range s.conditions {
+			s.conditions[i].release()
+		}
+	}()
 	x.mu.RLock()
 	defer x.mu.RUnlock()
 	for _, schema := range x.schemas {
