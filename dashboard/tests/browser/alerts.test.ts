@@ -156,23 +156,6 @@ describe.skipIf(!programs)("the way of an alert, real server", () => {
     await silence.waitFor({ state: "detached" });
   });
 
-  it("is found by a backtest of its rule over what is stored", async () => {
-    await page.goto(`${server.url}/rules`);
-    await page
-      .getByRole("link", { name: /RunsForLong/ })
-      .first()
-      .click();
-    await page.getByLabel("Text of the rule").getByText("alert: RunsForLong").waitFor();
-    await page
-      .getByRole("link", { name: /[Tt]ry/ })
-      .first()
-      .click();
-    await page.getByText("No mistakes found.").waitFor();
-    await button(/^Run over/).click();
-    await page.getByTestId("episode").first().waitFor(SOON);
-    await shoot(page, "alerts-backtest-real", true);
-  });
-
   it("reaches a receiver that is tried", async () => {
     const before = sink.messages.length;
     await page.goto(`${server.url}/receivers`);
