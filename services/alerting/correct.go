@@ -116,8 +116,15 @@ func (j *job) correctRule(ctx context.Context, i int, s Span, agents map[string]
 			return eval.Decision{Decided: mine(labels)}
 		},
 	}
+	return j.replay(ctx, i, Span{From: from, To: to}, stand, env, mine)
+}
+
+// replay evaluates a rule anew over a span and, where what fires at its end is not what
+// was stored, beyond it: a clear condition, say, has late data count for longer.
+func (j *job) replay(ctx context.Context, i int, s Span, stand int64, env eval.Env, mine func(metric.Labels) bool) error {
+	g, rule, from, to := j.g, j.g.rules[i].Rule.ID, s.From, s.To
 	for {
-		stored, err := j.storedEpisodes(ctx, r.ID, from, to, mine)
+		stored, err := j.storedEpisodes(ctx, rule, from, to, mine)
 		if err != nil {
 			return err
 		}
@@ -129,7 +136,7 @@ func (j *job) correctRule(ctx context.Context, i int, s Span, agents map[string]
 			return &result.Errors[0]
 		}
 		if to < stand && !eval.Agree(stored, result.Episodes, to) {
-			to = min(stand, to+2*(to-from)+g.interval) // a clear condition, say, has it go on for longer
+			to = min(stand, to+2*(to-from)+g.interval)
 			continue
 		}
 		put, unmade := eval.Diff(stored, result.Episodes, from, to)

@@ -22,95 +22,94 @@ import (
 	"github.com/esolutions/esmon/services/settings"
 )
 
-// TestKilledBroker: two dispatchers go on delivering over RabbitMQ, which is killed
-// again and again; nothing is lost, and nothing comes twice, for no dispatcher died.
-func TestKilledBroker(t *testing.T) {
-	t.Parallel()
-	n := amqptest.Run(t, amqptest.Options{}).Nodes[0]
+// brokered is two dispatchers over RabbitMQ with one outbox, and what their receivers get.
+type brokered struct {
+	*testing.T
+	store alert.Store
+	sink  *sink
+}
+
+// overBrokers starts them. A message takes its time, so that some are on their way.
+func overBrokers(t *testing.T, c *amqptest.Cluster, takes time.Duration) *brokered {
+	t.Helper()
 	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "db"), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	s := &sink{got: map[string]int{}}
-	takes := senderFunc(func(m *alert.Message) error {
-		time.Sleep(20 * time.Millisecond) // so that some are on their way at any time
-		s.take(m.ID)
+	b := &brokered{T: t, store: db.Alerts(), sink: &sink{got: map[string]int{}}}
+	to := senderFunc(func(m *alert.Message) error {
+		time.Sleep(takes)
+		b.sink.take(m.ID)
 		return nil
 	})
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer stop()
 	for range 2 {
-		d := overBroker(t, db.Alerts(), n.URL(), takes)
+		d := overBroker(t, db.Alerts(), strings.Join(c.URLs(), ","), to)
 		wg.Go(func() { _ = d.Run(ctx) }) // it returns nil
 	}
-	all := some(160)
-	store := db.Alerts()
-	for i := range 2 {
-		commit(t, store, all[i*80:(i+1)*80])
-		awaitSink(t, s, i*80+20)
-		if err := n.Kill(); err != nil {
-			t.Fatal(err)
-		}
-		if err := n.Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+	t.Cleanup(func() { // before their queues are closed
+		stop()
+		wg.Wait()
+	})
+	return b
+}
+
+// tell commits notifications and waits until so many came in all.
+func (b *brokered) tell(some []alert.Notification, await int) {
+	b.Helper()
+	commit(b.T, b.store, some)
+	awaitSink(b.T, b.sink, await)
+}
+
+// must ends the test if a harm could not be done.
+func (b *brokered) must(err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
 	}
-	awaitSink(t, s, len(all))
-	for end := time.Now().Add(time.Minute); !delivered(t, store); time.Sleep(10 * time.Millisecond) {
+}
+
+// check waits until all are noted as delivered: nothing is lost, and nothing came twice,
+// for no dispatcher died.
+func (b *brokered) check(all []alert.Notification) {
+	b.Helper()
+	awaitSink(b.T, b.sink, len(all))
+	for end := time.Now().Add(time.Minute); !delivered(b.T, b.store); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("not all are noted as delivered")
+			b.Fatal("not all are noted as delivered")
 		}
 	}
-	checkSink(t, s, all, 0)
+	checkSink(b.T, b.sink, all, 0)
+}
+
+// TestKilledBroker: dispatchers go on delivering over a broker that is killed again and
+// again.
+func TestKilledBroker(t *testing.T) {
+	t.Parallel()
+	c := amqptest.Run(t, amqptest.Options{})
+	b, all := overBrokers(t, c, 20*time.Millisecond), some(160)
+	for i := range 2 {
+		b.tell(all[i*80:(i+1)*80], i*80+20)
+		b.must(c.Nodes[0].Kill())
+		b.must(c.Nodes[0].Start(t.Context()))
+	}
+	b.check(all)
 }
 
 // TestABrokerThatStaysAway: notifications are delivered while there is no broker, and
 // when it is back those that it has do not come twice.
 func TestABrokerThatStaysAway(t *testing.T) {
 	t.Parallel()
-	n := amqptest.Run(t, amqptest.Options{}).Nodes[0]
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "db"), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	s := &sink{got: map[string]int{}}
-	takes := senderFunc(func(m *alert.Message) error {
-		time.Sleep(5 * time.Millisecond)
-		s.take(m.ID)
-		return nil
-	})
-	ctx, stop := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer stop()
-	for range 2 {
-		d := overBroker(t, db.Alerts(), n.URL(), takes)
-		wg.Go(func() { _ = d.Run(ctx) }) // it returns nil
-	}
-	all := some(120)
-	store := db.Alerts()
-	commit(t, store, all[:40])
-	awaitSink(t, s, 10)
-	if err := n.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	commit(t, store, all[40:80])
-	awaitSink(t, s, 80)
-	if err := n.Start(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	commit(t, store, all[80:])
-	awaitSink(t, s, len(all))
-	for end := time.Now().Add(time.Minute); !delivered(t, store); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("not all are noted as delivered")
-		}
-	}
-	checkSink(t, s, all, 0)
+	c := amqptest.Run(t, amqptest.Options{})
+	b, all := overBrokers(t, c, 5*time.Millisecond), some(120)
+	b.tell(all[:40], 10)
+	b.must(c.Nodes[0].Kill())
+	b.tell(all[40:80], 80)
+	b.must(c.Nodes[0].Start(t.Context()))
+	b.tell(all[80:], len(all))
+	b.check(all)
 }
 
 // TestAClusterOfBrokers kills and stops members of a cluster of three, one after the
@@ -123,48 +122,17 @@ func TestAClusterOfBrokers(t *testing.T) {
 	}
 	t.Parallel()
 	c := amqptest.Run(t, amqptest.Options{Nodes: 3})
-	db, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "db"), slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = db.Close() })
-	s := &sink{got: map[string]int{}}
-	takes := senderFunc(func(m *alert.Message) error {
-		time.Sleep(5 * time.Millisecond)
-		s.take(m.ID)
-		return nil
-	})
-	ctx, stop := context.WithCancel(t.Context())
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	defer stop()
-	for range 2 {
-		d := overBroker(t, db.Alerts(), strings.Join(c.URLs(), ","), takes)
-		wg.Go(func() { _ = d.Run(ctx) }) // it returns nil
-	}
 	harms := []func(*amqptest.Node) error{(*amqptest.Node).Kill, (*amqptest.Node).Stop, (*amqptest.Node).Kill}
-	all := some(80 * len(harms))
-	store := db.Alerts()
+	b, all := overBrokers(t, c, 5*time.Millisecond), some(80*len(harms))
 	for i, harm := range harms {
-		commit(t, store, all[i*80:i*80+40])
-		awaitSink(t, s, i*80+10)
-		if err := harm(c.Nodes[i]); err != nil {
-			t.Fatal(err)
-		}
+		b.tell(all[i*80:i*80+40], i*80+10)
+		b.must(harm(c.Nodes[i]))
 		began := time.Now()
-		commit(t, store, all[i*80+40:(i+1)*80])
-		awaitSink(t, s, (i+1)*80)
+		b.tell(all[i*80+40:(i+1)*80], (i+1)*80)
 		t.Logf("member %d: all is delivered %s after the harm", i, time.Since(began).Round(time.Millisecond))
-		if err := c.Nodes[i].Start(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		b.must(c.Nodes[i].Start(t.Context()))
 	}
-	for end := time.Now().Add(time.Minute); !delivered(t, store); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatal("not all are noted as delivered")
-		}
-	}
-	checkSink(t, s, all, 0)
+	b.check(all)
 }
 
 // overBroker returns a dispatch with a queue of its own on the broker.
