@@ -55,7 +55,7 @@ func all(t testing.TB, db *tsdb.DB) []series {
 	for _, s := range list {
 		var got tsdb.Samples
 		must(t, s.Samples(&got))
-		x := series{labels: fmt.Sprint(s.Labels), times: slices.Clone(got.T)}
+		x := series{labels: fmt.Sprint(s.Labels()), times: slices.Clone(got.T)}
 		for _, v := range got.V {
 			x.bits = append(x.bits, math.Float64bits(v))
 		}

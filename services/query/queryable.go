@@ -131,6 +131,9 @@ func matchersOf(ctx context.Context, ms []*labels.Matcher) []Matcher {
 // Name implements [Matcher].
 func (m matcher) Name() string { return m.Matcher.Name }
 
+// Key tells the matcher from others.
+func (m matcher) Key() string { return m.String() }
+
 // Matches implements [Matcher]. Once the context ended nothing matches: a slow
 // regular expression over many values then stops at the next value.
 func (m matcher) Matches(value string) bool {

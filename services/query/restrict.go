@@ -56,8 +56,8 @@ func (m inMatcher) Matches(value string) bool {
 // Set implements [Matcher].
 func (m inMatcher) Set() []string { return m.values }
 
-// String tells the matcher from others.
-func (m inMatcher) String() string { return fmt.Sprintf("%q in %q", m.name, m.values) }
+// Key tells the matcher from others.
+func (m inMatcher) Key() string { return fmt.Sprintf("%q in %q", m.name, m.values) }
 
 // Without returns a matcher for series that lack a label.
 func Without(name string) Matcher { return withoutMatcher(name) }
@@ -73,8 +73,8 @@ func (withoutMatcher) Matches(value string) bool { return value == "" }
 // Set implements [Matcher].
 func (withoutMatcher) Set() []string { return nil }
 
-// String tells the matcher from others.
-func (m withoutMatcher) String() string { return fmt.Sprintf("without %q", string(m)) }
+// Key tells the matcher from others.
+func (m withoutMatcher) Key() string { return fmt.Sprintf("without %q", string(m)) }
 
 type restricted struct {
 	source       Source

@@ -9,16 +9,21 @@ import (
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunkenc"
 	"github.com/prometheus/prometheus/util/annotations"
+
+	"github.com/esolutions/esmon/services/metric"
 )
 
 // seriesSet implements [storage.SeriesSet] over selected series.
 type seriesSet struct {
-	ctx     context.Context
-	found   []Series
-	budget  *budget
-	opt     SelectOptions
-	next    int
+	ctx    context.Context
+	found  []Series
+	budget *budget
+	opt    SelectOptions
+	next   int
+
+	memory  []series // of all, in one piece: there may be many
 	builder labels.ScratchBuilder
+	names   metric.Labels // scratch
 }
 
 // Next implements [storage.SeriesSet].
@@ -29,14 +34,27 @@ func (s *seriesSet) Next() bool {
 
 // At implements [storage.SeriesSet].
 func (s *seriesSet) At() storage.Series {
-	found := s.found[s.next]
-	one := &series{ctx: s.ctx, source: found, budget: s.budget, opt: s.opt}
-	if shared, ok := found.(*sharedSeries); ok {
-		one.labels = shared.converted(&s.builder)
-	} else {
-		one.labels = convertLabels(found.Labels(), &s.builder)
+	if s.memory == nil {
+		s.memory = make([]series, len(s.found))
 	}
+	one := &s.memory[s.next]
+	*one = series{of: s, labels: s.labels(), source: s.found[s.next]}
 	return one
+}
+
+// labels returns the labels of the series at hand in the engine's form.
+func (s *seriesSet) labels() labels.Labels {
+	switch found := s.found[s.next].(type) {
+	case *sharedSeries:
+		return found.converted(&s.builder)
+	case interface {
+		AppendLabels(to metric.Labels) metric.Labels
+	}:
+		s.names = found.AppendLabels(s.names[:0])
+		return convertLabels(s.names, &s.builder)
+	default:
+		return convertLabels(found.Labels(), &s.builder)
+	}
 }
 
 // Err implements [storage.SeriesSet].
@@ -48,11 +66,9 @@ func (*seriesSet) Warnings() annotations.Annotations { return nil }
 // series implements [storage.Series]. Its samples are decoded when an iterator is
 // first moved, into the memory of the iterator it follows.
 type series struct {
-	ctx    context.Context
+	of     *seriesSet
 	labels labels.Labels
 	source Series
-	budget *budget
-	opt    SelectOptions
 }
 
 // Labels implements [storage.Series].
@@ -90,16 +106,16 @@ func (it *iterator) load() bool {
 
 func (it *iterator) decode() error {
 	s := it.series
-	if err := s.ctx.Err(); err != nil {
+	if err := s.of.ctx.Err(); err != nil {
 		return err
 	}
 	if err := s.source.Samples(&it.memory); err != nil {
-		return sourceError(s.ctx, err, "read samples")
+		return sourceError(s.of.ctx, err, "read samples")
 	}
-	it.samples = it.memory.between(s.opt.Start, s.opt.End)
+	it.samples = it.memory.between(s.of.opt.Start, s.of.opt.End)
 	before := it.held
 	it.held = len(it.memory.T)
-	return s.budget.hold(it.held, before)
+	return s.of.budget.hold(it.held, before)
 }
 
 // between returns the samples from start to end, both included, in the same memory.

@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/prometheus/model/labels"
 
 	"github.com/esolutions/esmon/services/metric"
+	"github.com/esolutions/esmon/services/tsdb"
 )
 
 // maxShared is how many samples a shared view keeps decoded, at 16 bytes each.
@@ -18,8 +19,8 @@ const maxShared = 8_000_000
 var errShareClosed = errors.New("the shared view is closed")
 
 // Shared is a source for queries that belong together, such as those of all rules at
-// one time: they see the same state of the source beneath, and what one has selected
-// and decoded need not be selected and decoded for the next. It is safe for
+// one time: they see the same state of the source beneath, and what was asked for
+// twice is selected and decoded for all that ask for it after. It is safe for
 // concurrent use, and must be closed.
 type Shared struct {
 	ctx    context.Context //nolint:containedctx // the view is opened in it when it is first needed
@@ -27,20 +28,14 @@ type Shared struct {
 
 	mu       sync.Mutex // guards all below
 	view     SourceQuerier
-	selected map[string]*selection
-	room     int // samples that may still be kept
+	selected map[string][]Series // nil for what was asked for once
+	room     int                 // samples that may still be kept
 	closed   bool
-}
-
-// selection is what a set of matchers selected.
-type selection struct {
-	series []Series
-	again  bool // it was asked for more than once
 }
 
 // Share returns a shared view of a source, which ends with the context at the latest.
 func Share(ctx context.Context, source Source) *Shared {
-	return &Shared{ctx: ctx, source: source, selected: map[string]*selection{}, room: maxShared}
+	return &Shared{ctx: ctx, source: source, selected: map[string][]Series{}, room: maxShared}
 }
 
 // Close lets go of the view. Queries that go on fail.
@@ -95,22 +90,31 @@ func (q *sharedQuerier) Select(ctx context.Context, ms []Matcher, opt SelectOpti
 		return nil, errShareClosed
 	}
 	key, told := selectionKey(ms, opt)
-	if known := s.selected[key]; told && known != nil {
-		known.again = true
-		return known.series, nil
+	known, again := s.selected[key]
+	if told && known != nil {
+		return known, nil
 	}
 	found, err := s.view.Select(ctx, ms, opt)
 	if err != nil || ctx.Err() != nil || !told {
 		return found, err
 	}
-	one := &selection{series: make([]Series, len(found))}
-	all := make([]sharedSeries, len(found))
-	for i := range found {
-		all[i] = sharedSeries{Series: found[i], shared: s, of: one}
-		one.series[i] = &all[i]
+	if again { // most are asked for once, and are not worth keeping
+		found = s.share(found)
+		s.selected[key] = found
+	} else {
+		s.selected[key] = nil
 	}
-	s.selected[key] = one
-	return one.series, nil
+	return found, nil
+}
+
+// share has the series decoded once only.
+func (s *Shared) share(found []Series) []Series {
+	memory, out := make([]sharedSeries, len(found)), make([]Series, len(found))
+	for i := range found {
+		memory[i] = sharedSeries{Series: found[i], shared: s}
+		out[i] = &memory[i]
+	}
+	return out
 }
 
 // selectionKey returns a text that is the same for the same selection only, and
@@ -119,12 +123,12 @@ func selectionKey(ms []Matcher, opt SelectOptions) (key string, told bool) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d %d %d %v %v", opt.Start, opt.End, opt.Limit, opt.SeriesOnly, opt.Latest)
 	for _, m := range ms {
-		text, ok := m.(fmt.Stringer)
+		keyed, ok := m.(tsdb.Keyed)
 		if !ok {
 			return "", false
 		}
 		b.WriteByte(0)
-		b.WriteString(text.String())
+		b.WriteString(keyed.Key())
 	}
 	return b.String(), true
 }
@@ -142,11 +146,10 @@ func (q *sharedQuerier) LabelValues(ctx context.Context, name string, ms []Match
 // Close implements [SourceQuerier]; the view stays.
 func (*sharedQuerier) Close() error { return nil }
 
-// sharedSeries is a series that is decoded once if it is asked for again.
+// sharedSeries is a series that is decoded once.
 type sharedSeries struct {
 	Series
 	shared *Shared
-	of     *selection
 
 	mu     sync.Mutex // guards all below, and the series beneath
 	known  bool
@@ -176,17 +179,17 @@ func (s *sharedSeries) Samples(dst *Samples) error {
 	if err := s.Series.Samples(dst); err != nil {
 		return err //nolint:wrapcheck // it says what failed
 	}
-	if s.shared.keep(s.of, len(dst.T)) {
+	if s.shared.keep(len(dst.T)) {
 		s.known, s.t, s.v = true, append([]int64(nil), dst.T...), append([]float64(nil), dst.V...)
 	}
 	return nil
 }
 
 // keep tells whether samples are to be kept, and takes the room for them.
-func (s *Shared) keep(of *selection, n int) bool {
+func (s *Shared) keep(n int) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !of.again || n > s.room || s.closed {
+	if n > s.room || s.closed {
 		return false
 	}
 	s.room -= n

@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"math"
 
 	"github.com/esolutions/esmon/services/metric"
 	"github.com/esolutions/esmon/services/tsdb"
@@ -32,37 +33,20 @@ const latestSpan = 25_000
 
 // Select implements [SourceQuerier].
 func (q tsdbQuerier) Select(ctx context.Context, ms []Matcher, opt SelectOptions) ([]Series, error) {
-	found, err := q.find(ctx, ms, opt)
+	found, err := q.Querier.Select(ctx, tsdbMatchers(ms), tsdb.SelectOptions{SeriesOnly: opt.SeriesOnly, Limit: opt.Limit, Start: opt.Start, End: opt.End})
 	if err != nil {
 		return nil, err
 	}
-	out := make([]Series, len(found))
-	if !opt.Latest || opt.End-opt.Start <= latestSpan {
-		for i, s := range found {
-			out[i] = tsdbSeries{s, nil}
-		}
-		return out, nil
+	recent := int64(math.MinInt64)
+	if opt.Latest && opt.End-opt.Start > latestSpan {
+		recent = opt.End - latestSpan
 	}
-	opt.Start = opt.End - latestSpan
-	recent, err := q.find(ctx, ms, opt)
-	if err != nil {
-		return nil, err
-	}
+	out, memory := make([]Series, len(found)), make([]tsdbSeries, len(found))
 	for i, s := range found {
-		one := tsdbSeries{s, nil}
-		for len(recent) > 0 && metric.Compare(recent[0].Labels, s.Labels) < 0 {
-			recent = recent[1:]
-		}
-		if len(recent) > 0 && metric.Compare(recent[0].Labels, s.Labels) == 0 {
-			one.recent, recent = recent[0], recent[1:]
-		}
-		out[i] = one
+		memory[i] = tsdbSeries{s, recent}
+		out[i] = &memory[i]
 	}
 	return out, nil
-}
-
-func (q tsdbQuerier) find(ctx context.Context, ms []Matcher, opt SelectOptions) ([]*tsdb.Series, error) {
-	return q.Querier.Select(ctx, tsdbMatchers(ms), tsdb.SelectOptions{SeriesOnly: opt.SeriesOnly, Limit: opt.Limit, Start: opt.Start, End: opt.End})
 }
 
 // LabelNames implements [SourceQuerier].
@@ -83,29 +67,31 @@ func tsdbMatchers(ms []Matcher) []tsdb.Matcher {
 	return out
 }
 
-// tsdbSeries is a series of the database. recent is the same with its newest samples
-// only, if those may do; else nil.
-type tsdbSeries struct{ series, recent *tsdb.Series }
+// tsdbSeries is a series of the database. Samples from recent on will do, if there
+// are any.
+type tsdbSeries struct {
+	series *tsdb.Series
+	recent int64
+}
 
 // Labels implements [Series].
-func (s tsdbSeries) Labels() metric.Labels { return s.series.Labels }
+func (s *tsdbSeries) Labels() metric.Labels { return s.series.Labels() }
+
+// AppendLabels is for those who turn the labels into something else.
+func (s *tsdbSeries) AppendLabels(to metric.Labels) metric.Labels { return s.series.AppendLabels(to) }
 
 // Samples implements [Series].
-func (s tsdbSeries) Samples(dst *Samples) error {
+func (s *tsdbSeries) Samples(dst *Samples) error {
 	own, ok := dst.Memory.(*tsdb.Samples)
 	if !ok {
 		own = &tsdb.Samples{}
 		dst.Memory = own
 	}
-	if s.recent != nil {
-		if err := s.recent.Samples(own); err != nil {
-			return err
-		}
-		if dst.T, dst.V = own.T, own.V; len(dst.T) > 0 {
-			return nil
-		}
+	err := s.series.SamplesSince(s.recent, own)
+	if err == nil && len(own.T) == 0 && s.recent > math.MinInt64 {
+		err = s.series.Samples(own)
 	}
-	if err := s.series.Samples(own); err != nil {
+	if err != nil {
 		return err
 	}
 	dst.T, dst.V = own.T, own.V

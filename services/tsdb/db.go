@@ -40,6 +40,8 @@ type DB struct {
 	index   *index.Index
 	pool    *head.Pool
 
+	selections selections
+
 	// forgetting is held while definitions are forgotten here and in the store, and
 	// while they are taken up from it: what one deletes the other must not restore.
 	// It comes before every other lock.
@@ -63,6 +65,7 @@ func Open(ctx context.Context, cfg Config, store Store, log *slog.Logger, reg pr
 		return nil, fmt.Errorf("tsdb: %w", err)
 	}
 	db := &DB{cfg: cfg, store: store, log: log, index: index.New(), pool: head.NewPool(int(cfg.HeadBytes))}
+	db.selections.young = map[string]*selection{}
 	state, err := store.Load(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load definitions and positions: %w", err)

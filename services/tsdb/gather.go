@@ -2,6 +2,7 @@ package tsdb
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/esolutions/esmon/services/metric"
@@ -9,7 +10,7 @@ import (
 )
 
 // Samples are samples of one series. It may be used again and again; what it
-// holds is valid until the next use.
+// holds is its own memory, valid until the next use.
 type Samples struct {
 	T []int64   // Unix milliseconds, ascending, each once
 	V []float64 // stale markers included
@@ -21,13 +22,19 @@ type Samples struct {
 // each time, the one of the lowest (partition, rank).
 type gatherer struct {
 	mint, maxt int64
-	partition  int
-	all        []ranked
-	sorted     bool
-	c          chunk.Chunk
-	times      []int64
-	values     []float64
+
+	t      []int64
+	v      []float64
+	rank   []uint64
+	parts  []part
+	sorted bool // t ascends, each time once: as nearly always
+
+	c   chunk.Chunk
+	all []ranked
 }
+
+// part says that samples from a place on are of a partition.
+type part struct{ from, partition int }
 
 type ranked struct {
 	t         int64
@@ -37,17 +44,21 @@ type ranked struct {
 }
 
 func (g *gatherer) reset(mint, maxt int64) {
-	g.mint, g.maxt, g.all, g.sorted = mint, maxt, g.all[:0], true
+	g.mint, g.maxt, g.sorted = mint, maxt, true
+	g.t, g.v, g.rank, g.parts = g.t[:0], g.v[:0], g.rank[:0], g.parts[:0]
 }
+
+// of says of which partition the samples are that are added from now on.
+func (g *gatherer) of(partition int) { g.parts = append(g.parts, part{len(g.t), partition}) }
 
 func (g *gatherer) add(t int64, v float64, rank uint64) {
 	if t < g.mint || t > g.maxt || metric.IsMissing(v) {
 		return
 	}
-	if n := len(g.all); n > 0 && t <= g.all[n-1].t {
+	if n := len(g.t); n > 0 && t <= g.t[n-1] {
 		g.sorted = false
 	}
-	g.all = append(g.all, ranked{t, v, g.partition, rank})
+	g.t, g.v, g.rank = append(g.t, t), append(g.v, v), append(g.rank, rank)
 }
 
 // chunk adds the samples of a column of a stored chunk.
@@ -74,53 +85,80 @@ func (g *gatherer) chunkBy(open func(*chunk.Chunk, []byte, int) error, c Chunk, 
 	if !g.c.Present(column) {
 		return nil
 	}
-	if g.times, err = g.c.Times(g.times[:0]); err != nil {
+	from := len(g.t)
+	if g.t, err = g.c.Times(g.t); err != nil {
 		return err
 	}
-	if g.times[0] > g.maxt || g.times[len(g.times)-1] < g.mint {
+	if g.t[from] > g.maxt || g.t[len(g.t)-1] < g.mint {
+		g.t = g.t[:from]
 		return nil
 	}
-	if g.values, err = g.c.Column(column, g.values[:0]); err != nil {
+	if g.v, err = g.c.Column(column, g.v); err != nil {
 		return err
 	}
-	g.rows(c.Cut, g.c.Runs())
+	g.ranks(uint64(c.Cut), g.c.Runs())
+	g.settle(from)
 	return nil
 }
 
-// rows adds what chunk decoded.
-func (g *gatherer) rows(cut int64, runs []chunk.Run) {
+// ranks gives the samples that were decoded last their ranks: the cuts they came with.
+func (g *gatherer) ranks(cut uint64, runs []chunk.Run) {
 	if len(runs) == 0 {
-		for i, t := range g.times {
-			g.add(t, g.values[i], uint64(cut))
-		}
-		return
+		runs = []chunk.Run{{Rows: len(g.t) - len(g.rank)}}
 	}
-	i := 0
 	for _, r := range runs {
 		for range r.Rows {
-			g.add(g.times[i], g.values[i], uint64(cut+r.Cut))
-			i++
+			g.rank = append(g.rank, cut+uint64(r.Cut))
 		}
 	}
 }
 
-// finish sorts, removes what lost and hands over the rest.
+// settle takes those out of the samples from a place on that are not wanted.
+func (g *gatherer) settle(from int) {
+	n, last := from, int64(math.MinInt64)
+	if n > 0 {
+		last = g.t[n-1]
+	}
+	for i := from; i < len(g.t); i++ {
+		t := g.t[i]
+		if t < g.mint || t > g.maxt || metric.IsMissing(g.v[i]) {
+			continue
+		}
+		if t <= last && n > 0 {
+			g.sorted = false
+		}
+		g.t[n], g.v[n], g.rank[n], last = t, g.v[i], g.rank[i], t
+		n++
+	}
+	g.t, g.v, g.rank = g.t[:n], g.v[:n], g.rank[:n]
+}
+
+// finish hands over what is left for each time. It is the gatherer's memory.
 func (g *gatherer) finish(dst *Samples) {
 	if !g.sorted {
-		slices.SortStableFunc(g.all, func(a, b ranked) int {
-			if c := cmp.Compare(a.t, b.t); c != 0 {
-				return c
-			}
-			if c := cmp.Compare(a.partition, b.partition); c != 0 {
-				return c
-			}
-			return cmp.Compare(a.rank, b.rank)
-		})
-		g.all = slices.CompactFunc(g.all, func(a, b ranked) bool { return a.t == b.t })
+		g.sort()
 	}
-	dst.T, dst.V = slices.Grow(dst.T[:0], len(g.all)), slices.Grow(dst.V[:0], len(g.all))
+	dst.T, dst.V = g.t, g.v
+}
+
+// sort sorts by time and removes what lost.
+func (g *gatherer) sort() {
+	g.all = g.all[:0]
+	for i, p := range g.parts {
+		to := len(g.t)
+		if i+1 < len(g.parts) {
+			to = g.parts[i+1].from
+		}
+		for j := p.from; j < to; j++ {
+			g.all = append(g.all, ranked{g.t[j], g.v[j], p.partition, g.rank[j]})
+		}
+	}
+	slices.SortStableFunc(g.all, func(a, b ranked) int {
+		return cmp.Or(cmp.Compare(a.t, b.t), cmp.Compare(a.partition, b.partition), cmp.Compare(a.rank, b.rank))
+	})
+	g.all = slices.CompactFunc(g.all, func(a, b ranked) bool { return a.t == b.t })
+	g.t, g.v = g.t[:0], g.v[:0]
 	for i := range g.all {
-		dst.T = append(dst.T, g.all[i].t)
-		dst.V = append(dst.V, g.all[i].v)
+		g.t, g.v = append(g.t, g.all[i].t), append(g.v, g.all[i].v)
 	}
 }

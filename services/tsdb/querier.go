@@ -12,8 +12,7 @@ import (
 )
 
 // Querier answers selectors over a fixed state of the DB and a range of time,
-// both ends included. It must be closed. It is safe for concurrent use, a Series
-// of it for use by one goroutine at a time.
+// both ends included. It must be closed. It is safe for concurrent use.
 type Querier struct {
 	db         *DB
 	ctx        context.Context //nolint:containedctx // a query's parts are asked for lazily, in its context
@@ -72,19 +71,11 @@ func (q *Querier) Select(ctx context.Context, ms []Matcher, opt SelectOptions) (
 	if opt.Start != 0 || opt.End != 0 {
 		set.mint, set.maxt = max(q.mint, opt.Start), min(q.maxt, opt.End)
 	}
-	err := q.db.index.Select(ms, set.mint, set.maxt, func(p *index.Pair, columns []int) bool {
-		for _, c := range columns {
-			set.add(p, c)
-		}
-		return ctx.Err() == nil
-	})
+	list, err := q.db.candidates(ctx, ms)
 	if err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("select series: %w", err)
-	}
-	return set.finish(opt), nil
+	return set.take(list, opt.Limit), nil
 }
 
 // LabelNames returns the names of the labels that the matching series have,

@@ -157,6 +157,7 @@ type equal struct{ name, value string }
 func (m equal) Name() string              { return m.name }
 func (m equal) Matches(value string) bool { return value == m.value }
 func (m equal) Set() []string             { return []string{m.value} }
+func (m equal) Key() string               { return m.name + "=" + m.value }
 
 var testValue = equal{metric.NameLabel, "test_value"}
 
@@ -182,7 +183,7 @@ func read(ctx context.Context, q *tsdb.Querier, ms ...tsdb.Matcher) (map[string]
 			return nil, err
 		}
 		for i, t := range got.T {
-			host := s.Labels.Get("host_name")
+			host := s.Labels().Get("host_name")
 			out[host] = append(out[host], fmt.Sprintf("%s=%v", time.UnixMilli(t).Sub(epoch), got.V[i]))
 		}
 	}

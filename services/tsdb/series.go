@@ -10,10 +10,8 @@ import (
 	"github.com/esolutions/esmon/services/tsdb/index"
 )
 
-// Series is one matching series.
+// Series is one matching series. It is safe for concurrent use.
 type Series struct {
-	Labels metric.Labels // with the metric name as __name__
-
 	set     *seriesSet
 	at      int // place in set
 	sources []source
@@ -25,15 +23,27 @@ type source struct {
 	column int
 }
 
+// Labels returns the labels of the series, with the metric name as __name__.
+func (s *Series) Labels() metric.Labels { return s.AppendLabels(nil) }
+
+// AppendLabels appends the labels that [Series.Labels] returns.
+func (s *Series) AppendLabels(to metric.Labels) metric.Labels {
+	p := s.sources[0].pair
+	return appendSeriesLabels(to, p.Entity.Def.Labels, &p.Schema.Def.Columns[s.sources[0].column])
+}
+
 // Samples leaves the samples of the range in dst. They are decoded here, not
 // before. An error that wraps [ErrCorrupt] names the chunk; other series can be
 // read all the same.
-func (s *Series) Samples(dst *Samples) error {
+func (s *Series) Samples(dst *Samples) error { return s.SamplesSince(s.set.mint, dst) }
+
+// SamplesSince is Samples for the part of the range from a time on.
+func (s *Series) SamplesSince(mint int64, dst *Samples) error {
 	q, g := s.set.q, &dst.g
-	g.reset(s.set.mint, s.set.maxt)
+	g.reset(max(mint, s.set.mint), s.set.maxt)
 	for _, src := range s.sources {
 		for _, v := range q.views {
-			g.partition = v.p.id
+			g.of(v.p.id)
 			if err := s.read(v, src, g); err != nil {
 				return err
 			}
@@ -57,7 +67,7 @@ func (s *Series) read(v *view, src source, g *gatherer) error {
 		}
 	}
 	if err := v.cuts(src.pair.Ref, src.column, g); err != nil {
-		return fmt.Errorf("recent chunk of %v: %w", s.Labels, err)
+		return fmt.Errorf("recent chunk of %v: %w", s.Labels(), err)
 	}
 	v.head(src.pair.Ref, src.column, g)
 	return nil
@@ -77,48 +87,52 @@ type seriesSet struct {
 	q          *Querier
 	mint, maxt int64
 	list       []*Series
-	free       []Series // memory for the next ones
-	refs       []source
 }
 
-func (set *seriesSet) add(p *index.Pair, column int) {
-	if len(set.free) == 0 {
-		n := min(max(len(set.list), 8), 1024)
-		set.free, set.refs = make([]Series, n), make([]source, n)
+// take makes series of the candidates, at most limit unless it is 0.
+func (set *seriesSet) take(list []candidate, limit int) []*Series {
+	sources, starts := set.sources(list, limit)
+	memory := make([]Series, len(starts)) // in one piece: rules ask for many
+	set.list = make([]*Series, len(starts))
+	for i, from := range starts {
+		to := len(sources)
+		if i+1 < len(starts) {
+			to = starts[i+1]
+		}
+		memory[i] = Series{set: set, at: i, sources: sources[from:to:to]}
+		set.list[i] = &memory[i]
 	}
-	s := &set.free[0]
-	set.free = set.free[1:]
-	s.sources = set.refs[:1:1]
-	set.refs = set.refs[1:]
-	s.sources[0] = source{p, column}
-	s.set = set
-	s.Labels = seriesLabels(p.Entity.Def.Labels, &p.Schema.Def.Columns[column])
-	set.list = append(set.list, s)
+	return set.list
 }
 
-// finish sorts the series and makes one of those with equal labels.
-func (set *seriesSet) finish(opt SelectOptions) []*Series {
-	slices.SortFunc(set.list, func(a, b *Series) int { return metric.Compare(a.Labels, b.Labels) })
-	out := set.list[:0]
-	for _, s := range set.list {
-		if n := len(out); n > 0 && metric.Compare(out[n-1].Labels, s.Labels) == 0 {
-			out[n-1].sources = append(out[n-1].sources, s.sources...)
+// sources returns the columns that may have samples in the range, and where in them
+// those of each series begin.
+func (set *seriesSet) sources(list []candidate, limit int) (sources []source, starts []int) {
+	sources, starts = make([]source, 0, len(list)), make([]int, 0, len(list))
+	series, last := 0, 0 // numbers of series, counting those that have nothing, too
+	for i := range list {
+		c := &list[i]
+		if !c.again {
+			series++
+		}
+		if !c.pair.Overlaps(set.mint, set.maxt) || !c.pair.Has(int(c.column)) {
 			continue
 		}
-		if opt.Limit > 0 && len(out) == opt.Limit {
-			break
+		if series != last {
+			if limit > 0 && len(starts) == limit {
+				break
+			}
+			starts, last = append(starts, len(sources)), series
 		}
-		s.at = len(out)
-		out = append(out, s)
+		sources = append(sources, source{c.pair, int(c.column)})
 	}
-	set.list = out
-	return out
+	return sources, starts
 }
 
-// seriesLabels merges three sorted lists that share no name: it is what
+// appendSeriesLabels merges three sorted lists that share no name: it appends what
 // [metric.SeriesLabels] returns, without sorting.
-func seriesLabels(entity metric.Labels, c *metric.Column) metric.Labels {
-	out := make(metric.Labels, 0, len(entity)+len(c.Labels)+1)
+func appendSeriesLabels(out, entity metric.Labels, c *metric.Column) metric.Labels {
+	out = slices.Grow(out, len(entity)+len(c.Labels)+1)
 	column, named := c.Labels, false
 	for len(entity) > 0 || len(column) > 0 || !named {
 		next := ""

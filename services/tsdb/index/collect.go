@@ -25,6 +25,9 @@ func (x *Index) Collect(before int64, inUse func(*Pair) bool) Garbage {
 	for _, p := range g.Pairs {
 		x.dropPair(p)
 	}
+	if len(g.Pairs) > 0 {
+		x.noteCollected()
+	}
 	for id, e := range x.entities {
 		if len(*e.pairs.Load()) == 0 && e.unseen(before) {
 			g.Entities = append(g.Entities, e)

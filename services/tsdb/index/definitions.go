@@ -147,11 +147,23 @@ func (p *Pair) Restore(first, last int64, present []uint64) {
 	p.checkFull()
 }
 
-func (p *Pair) has(column int) bool {
+// Has tells whether the column ever had a value.
+func (p *Pair) Has(column int) bool {
 	return p.full.Load() || p.present[column/64].Load()&(1<<(column%64)) != 0
 }
 
-func (p *Pair) overlaps(mint, maxt int64) bool {
+// having appends those of the columns that ever had a value.
+func (p *Pair) having(columns, to []int) []int {
+	for _, c := range columns {
+		if p.Has(c) {
+			to = append(to, c)
+		}
+	}
+	return to
+}
+
+// Overlaps tells whether rows of the pair may lie between the times, both included.
+func (p *Pair) Overlaps(mint, maxt int64) bool {
 	return p.maxT.Load() >= mint && p.minT.Load() <= maxt
 }
 

@@ -21,6 +21,10 @@ type Index struct {
 	pairs    int
 	series   int
 
+	collected uint64  // how often pairs were forgotten, and one
+	made      uint64  // how many pairs were made
+	newest    []*Pair // the last of them, in their order; since pairs were forgotten
+
 	dirtyEntities []*Entity // all that are not stored as they are, and some that are by now
 	dirtySchemas  []*Schema
 	unsaved       int // how often Unsaved was called
@@ -38,6 +42,7 @@ func New() *Index {
 	return &Index{
 		entities: map[metric.ID]*Entity{}, schemas: map[metric.ID]*Schema{},
 		labels: map[string]map[string][]*Entity{}, shapes: map[string][]*shape{},
+		collected: 1, // so that the zero Mark is none of it
 	}
 }
 
@@ -232,6 +237,7 @@ func (x *Index) addPair(e *Entity, s *Schema) *Pair {
 	e.pairs.Store(&list)
 	x.pairs++
 	x.series += p.Width()
+	x.noteMade(p)
 	x.findTwins(p)
 	return p
 }

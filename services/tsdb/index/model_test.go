@@ -22,6 +22,8 @@ type model struct {
 	seen     map[metric.ID]int64 // of those that are known
 	pairs    map[pairID]*modelPair
 
+	kept []*keptSelection // what was selected and is brought up to date
+
 	stored, older storedDefinitions // what is stored now, and what was one commit ago
 	settled       bool              // everything was stored since the store went back in time
 }
@@ -191,7 +193,7 @@ func (m *model) complete() error {
 // restart makes a new index of what is stored. What is not comes again from the
 // ingest log.
 func (m *model) restart() error {
-	m.x, m.settled = index.New(), true
+	m.x, m.settled, m.kept = index.New(), true, nil
 	m.restore()
 	for id, seen := range m.seen {
 		if _, ok := m.stored.seen[id]; seen > m.stored.at {

@@ -71,6 +71,9 @@ func (m *model) check() error {
 			return err
 		}
 	}
+	if err := m.checkKept(); err != nil {
+		return err
+	}
 	series := 0
 	for _, known := range m.pairs {
 		series += len(known.present)
@@ -151,18 +154,73 @@ func (m *model) sel(ms []*condition, mint, maxt int64, limit int) (map[columnID]
 	return found, visits, cmp.Or(err, twice)
 }
 
-func (m *model) wantSelect(ms []*condition, mint, maxt int64) map[columnID]bool {
-	want := map[columnID]bool{}
-	for id, known := range m.pairs {
-		if known.last < mint || known.first > maxt {
-			continue
+// keptSelection is what somebody remembers of a selector.
+type keptSelection struct {
+	ms    []*condition
+	mark  index.Mark
+	found map[columnID]*index.Pair
+}
+
+// checkKept brings what is remembered up to date, or begins to remember.
+func (m *model) checkKept() error {
+	if len(m.kept) < 4 {
+		k := &keptSelection{ms: make([]*condition, m.rng.IntN(3))}
+		for i := range k.ms {
+			k.ms[i] = m.condition()
 		}
+		m.kept = append(m.kept, k)
+	}
+	k := m.kept[m.rng.IntN(len(m.kept))]
+	list := make([]index.Matcher, len(k.ms))
+	for i := range k.ms {
+		list[i] = k.ms[i]
+	}
+	found := map[columnID]*index.Pair{}
+	var twice error
+	mark, all, err := m.x.Candidates(list, k.mark, func(p *index.Pair, columns []int) {
+		for _, c := range columns {
+			id := columnID{pairID{p.Entity.ID, p.Schema.ID}, c}
+			if found[id] != nil || k.found[id] == p {
+				twice = fmt.Errorf("column %v came twice", id)
+			}
+			found[id] = p
+		}
+	})
+	if k.mark = mark; all {
+		k.found, twice = found, nil
+	} else {
+		maps.Copy(k.found, found)
+	}
+	want := m.matching(k.ms)
+	if err == nil && twice == nil && !maps.Equal(k.found, want) {
+		err = fmt.Errorf("%d columns, want %d; all of them came: %t", len(k.found), len(want), all)
+	}
+	if err = cmp.Or(err, twice); err != nil {
+		return fmt.Errorf("candidates of %v: %w", k.ms, err)
+	}
+	return nil
+}
+
+// matching returns the columns that match, whether they have rows or not.
+func (m *model) matching(ms []*condition) map[columnID]*index.Pair {
+	want := map[columnID]*index.Pair{}
+	for id, known := range m.pairs {
 		for i := range known.s.Columns {
 			series := metric.SeriesLabels(known.e, &known.s.Columns[i])
-			fits := func(c *condition) bool { return c.matches(series.Get(c.name)) }
-			if known.present[i] && !slices.ContainsFunc(ms, func(c *condition) bool { return !fits(c) }) {
-				want[columnID{id, i}] = true
+			if !slices.ContainsFunc(ms, func(c *condition) bool { return !c.matches(series.Get(c.name)) }) {
+				want[columnID{id, i}] = known.p
 			}
+		}
+	}
+	return want
+}
+
+func (m *model) wantSelect(ms []*condition, mint, maxt int64) map[columnID]bool {
+	want := map[columnID]bool{}
+	for id := range m.matching(ms) {
+		known := m.pairs[id.pair]
+		if known.last >= mint && known.first <= maxt && known.present[id.column] {
+			want[id] = true
 		}
 	}
 	return want

@@ -27,36 +27,70 @@ const MaxMatchers = 64
 // time with other columns. They are valid during the call only, during which
 // nothing of the index may be called and for which definitions wait.
 func (x *Index) Select(ms []Matcher, mint, maxt int64, visit func(p *Pair, columns []int) bool) error {
-	if len(ms) > MaxMatchers {
-		return fmt.Errorf("selector has %d matchers, the limit is %d", len(ms), MaxMatchers)
-	}
-	s := &selection{x: x, conditions: make([]condition, len(ms)), mint: mint, maxt: maxt, visit: visit}
-	for i, m := range ms {
-		s.conditions[i].init(m)
-	}
-	defer func() {
-		for i := range s.conditions {
-			s.conditions[i].release()
+	var some []int // scratch
+	s, err := newSelection(x, ms, func(p *Pair, columns []int) bool {
+		if !p.Overlaps(mint, maxt) {
+			return true
 		}
-	}()
+		if !p.full.Load() {
+			some = p.having(columns, some[:0])
+			columns = some
+		}
+		return len(columns) == 0 || visit(p, columns)
+	})
+	if err != nil {
+		return err
+	}
+	defer s.release()
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	for _, schema := range x.schemas {
-		if !s.schema(schema) {
-			break
-		}
-	}
+	s.all()
 	return nil
 }
 
-// selection is one run of Select.
+// selection is one run of Select or Candidates.
 type selection struct {
 	x          *Index
 	conditions []condition
-	mint, maxt int64
-	visit      func(*Pair, []int) bool
-	groups     []group // of the schema at hand
-	columns    []int   // scratch
+	visit      func(*Pair, []int) bool // returns false to stop
+	groups     []group                 // of the schema at hand
+}
+
+func newSelection(x *Index, ms []Matcher, visit func(*Pair, []int) bool) (*selection, error) {
+	if len(ms) > MaxMatchers {
+		return nil, fmt.Errorf("selector has %d matchers, the limit is %d", len(ms), MaxMatchers)
+	}
+	s := &selection{x: x, conditions: make([]condition, len(ms)), visit: visit}
+	for i, m := range ms {
+		s.conditions[i].init(m)
+	}
+	return s, nil
+}
+
+func (s *selection) release() {
+	for i := range s.conditions {
+		s.conditions[i].release()
+	}
+}
+
+// all visits all pairs that match.
+func (s *selection) all() {
+	for _, schema := range s.x.schemas {
+		if !s.schema(schema) {
+			return
+		}
+	}
+}
+
+// one visits the pair if it matches.
+func (s *selection) one(p *Pair) bool {
+	s.group(p.Schema)
+	for i := range s.groups {
+		if g := &s.groups[i]; s.entity(p.Entity, g.rest) && !s.visit(p, g.columns) {
+			return false
+		}
+	}
+	return true
 }
 
 // group is the columns of a schema that leave the same conditions to the entity.
@@ -128,7 +162,7 @@ func (s *selection) pairs(schema *Schema, g *group) bool {
 	best, ok := s.shortest(g.rest, len(schema.pairs))
 	if !ok {
 		for _, p := range schema.pairs {
-			if s.entity(p.Entity, g.rest) && !s.emit(p, g.columns) {
+			if s.entity(p.Entity, g.rest) && !s.visit(p, g.columns) {
 				return false
 			}
 		}
@@ -137,7 +171,7 @@ func (s *selection) pairs(schema *Schema, g *group) bool {
 	rest := g.rest &^ (1 << best)
 	for _, list := range s.conditions[best].lists {
 		for _, e := range list {
-			if p := e.Pair(schema); p != nil && s.entity(e, rest) && !s.emit(p, g.columns) {
+			if p := e.Pair(schema); p != nil && s.entity(e, rest) && !s.visit(p, g.columns) {
 				return false
 			}
 		}
@@ -164,20 +198,4 @@ func (s *selection) entity(e *Entity, rest uint64) bool {
 		}
 	}
 	return true
-}
-
-func (s *selection) emit(p *Pair, columns []int) bool {
-	if !p.overlaps(s.mint, s.maxt) {
-		return true
-	}
-	if p.full.Load() {
-		return s.visit(p, columns)
-	}
-	s.columns = s.columns[:0]
-	for _, c := range columns {
-		if p.has(c) {
-			s.columns = append(s.columns, c)
-		}
-	}
-	return len(s.columns) == 0 || s.visit(p, s.columns)
 }
