@@ -17,6 +17,7 @@ const blockedPatience = time.Second
 var (
 	errNack     = errors.New("the broker refused the record: it could not replicate it")
 	errReturned = errors.New("no stream took the record: it was deleted")
+	errReplaced = errors.New("the channel was replaced: the broker refused what was written to it")
 	errTimeout  = errors.New("not confirmed in time (bus.publish_timeout)")
 )
 

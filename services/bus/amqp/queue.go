@@ -177,14 +177,17 @@ func (q *Queue) openSender(ctx context.Context) (*sender, error) {
 		}
 		q.stale.Store(false)
 	}
-	if q.sender != nil && q.sender.alive() {
-		return q.sender, nil
+	old := q.sender
+	if old != nil && old.alive() && !old.worn() {
+		return old, nil
 	}
 	s, err := newSender(ctx, q.publish, func() {})
 	if err != nil {
 		return nil, err
 	}
-	q.sender = s
+	if q.sender = s; old != nil {
+		old.retire()
+	}
 	return s, nil
 }
 

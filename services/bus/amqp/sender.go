@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
@@ -20,8 +21,12 @@ type sender struct {
 	ch        *amqp.Channel
 	writing   chan struct{} // holds a token while a message is written: the broker counts messages in the order they come
 
+	opened time.Time
+
 	mu      sync.Mutex // guards what follows
 	pending map[uint64]*waiting
+	refused bool  // what the broker answered last
+	retired bool  // it ends with the last answer
 	ended   error // why it can be used no more
 }
 
@@ -31,7 +36,7 @@ func newSender(ctx context.Context, k *link, confirmed func()) (*sender, error) 
 	if err != nil {
 		return nil, err
 	}
-	s := &sender{tasks: k.tasks, confirmed: confirmed, writing: make(chan struct{}, 1), pending: map[uint64]*waiting{}}
+	s := &sender{tasks: k.tasks, confirmed: confirmed, writing: make(chan struct{}, 1), pending: map[uint64]*waiting{}, opened: time.Now()}
 	s.ch, err = within(ctx, k.tasks, func() (*amqp.Channel, error) {
 		ch, err := conn.Channel()
 		if err != nil {
@@ -65,6 +70,30 @@ func (s *sender) alive() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.ended == nil && !s.ch.IsClosed()
+}
+
+// wornAfter is how old a channel is at least that is replaced because of refusals.
+const wornAfter = time.Second
+
+// worn tells whether another channel may do better: the broker refused what was written
+// to it last. RabbitMQ asks the leader of a quorum queue, as a channel first saw it,
+// whether it takes messages. If that one died meanwhile, the channel refuses all there
+// are, for ever, whoever leads now.
+func (s *sender) worn() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.refused && time.Since(s.opened) >= wornAfter
+}
+
+// retire ends the sender when what became of everything it wrote is known.
+func (s *sender) retire() {
+	s.mu.Lock()
+	s.retired = true
+	idle := len(s.pending) == 0
+	s.mu.Unlock()
+	if idle {
+		s.end(errReplaced)
+	}
 }
 
 // send writes a message to a queue; compose makes it, with the tag as its MessageId.
@@ -138,7 +167,12 @@ func (s *sender) settle(c amqp.Confirmation) {
 	s.mu.Lock()
 	w := s.pending[c.DeliveryTag]
 	delete(s.pending, c.DeliveryTag)
+	s.refused = !c.Ack
+	last := s.retired && len(s.pending) == 0
 	s.mu.Unlock()
+	if last {
+		defer s.end(errReplaced)
+	}
 	if w == nil {
 		return
 	}
