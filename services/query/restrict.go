@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/esolutions/esmon/services/metric"
 )
 
@@ -58,6 +60,29 @@ func (m inMatcher) Set() []string { return m.values }
 
 // Key tells the matcher from others.
 func (m inMatcher) Key() string { return fmt.Sprintf("%q in %q", m.name, m.values) }
+
+// Part returns a matcher for the series of one of so many parts, counted from 0, into
+// which the values of a label divide them.
+func Part(name string, part, parts int) Matcher { return partMatcher{name, part, parts} }
+
+type partMatcher struct {
+	name        string
+	part, parts int
+}
+
+// Name implements [Matcher].
+func (m partMatcher) Name() string { return m.name }
+
+// Matches implements [Matcher].
+func (m partMatcher) Matches(value string) bool {
+	return xxhash.Sum64String(value)%uint64(m.parts) == uint64(m.part)
+}
+
+// Set implements [Matcher].
+func (partMatcher) Set() []string { return nil }
+
+// Key tells the matcher from others.
+func (m partMatcher) Key() string { return fmt.Sprintf("%q in part %d of %d", m.name, m.part, m.parts) }
 
 // Without returns a matcher for series that lack a label.
 func Without(name string) Matcher { return withoutMatcher(name) }

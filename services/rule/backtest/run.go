@@ -159,13 +159,12 @@ func (r *run) all(ctx context.Context) (*Report, error) {
 	return s.report(), nil
 }
 
-// part evaluates the rules over one part of the series. mine tells what belongs to it;
-// nil is all.
-func (r *run) part(ctx context.Context, mine func(metric.Labels) bool, s *summary) error {
+// part evaluates the rules over the series that match; nil is all.
+func (r *run) part(ctx context.Context, mine query.Matcher, s *summary) error {
 	source, known := r.evaluator.Source(), r.opt.Known
 	if mine != nil {
-		source = query.Restrict(source, mine)
-		known = slices.DeleteFunc(slices.Clone(known), func(e alert.Episode) bool { return !mine(e.Labels) })
+		source = query.Restrict(source, nil, mine)
+		known = slices.DeleteFunc(slices.Clone(known), func(e alert.Episode) bool { return !mine.Matches(e.Labels.Get(mine.Name())) })
 	}
 	group, err := eval.NewGroup(r.group, r.opt.Eval)
 	if err != nil {

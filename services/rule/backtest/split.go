@@ -3,11 +3,9 @@ package backtest
 import (
 	"context"
 	"errors"
-	"hash/maphash"
 	"slices"
 	"sync"
 
-	"github.com/esolutions/esmon/services/metric"
 	"github.com/esolutions/esmon/services/query"
 )
 
@@ -45,17 +43,12 @@ func splitOf(expr string) []string {
 // split evaluates parts of the series at the same time. It returns nil if a rule fails
 // over one of the parts, since it then fails over all of them.
 func (r *run) split(ctx context.Context, label string) (*Report, error) {
-	seed := maphash.MakeSeed()
 	parts := make([]*summary, r.opt.Workers)
 	errs := make([]error, len(parts))
 	var working sync.WaitGroup
 	for i := range parts {
 		parts[i] = newSummary(r)
-		working.Go(func() {
-			errs[i] = r.part(ctx, func(ls metric.Labels) bool {
-				return maphash.String(seed, ls.Get(label))%uint64(len(parts)) == uint64(i)
-			}, parts[i])
-		})
+		working.Go(func() { errs[i] = r.part(ctx, query.Part(label, i, len(parts)), parts[i]) })
 	}
 	working.Wait()
 	if err := errors.Join(errs...); err != nil {
