@@ -62,7 +62,7 @@ func NewEvaluator(cfg Config, source Source, log *slog.Logger) (*Evaluator, erro
 	if err != nil {
 		return nil, err
 	}
-	return &Evaluator{service: s, source: source, checked: &checkedExprs{known: map[string]error{}}}, nil
+	return &Evaluator{service: s, source: source, checked: &checkedExprs{service: s, known: map[string]checkedExpr{}}}, nil
 }
 
 // With returns an evaluator that reads another source and shares all else.
@@ -86,7 +86,7 @@ func (e *Evaluator) Instant(ctx context.Context, expr string, t time.Time) (Vect
 	if err := checkTime(t); err != nil {
 		return nil, invalidParameter("time", err)
 	}
-	if err := e.checked.get(expr, e.service.CheckExpr); err != nil {
+	if err := e.checked.get(expr).err; err != nil {
 		return nil, err
 	}
 	a, err := e.evaluate(ctx, job{expr: expr, start: t, end: t, steps: 1})
@@ -121,7 +121,7 @@ func (e *Evaluator) evaluate(ctx context.Context, j job) (*answer, error) {
 			q.latest = e.service.cfg.Lookback
 		}
 		limit := fmt.Sprintf("%s, set by query.timeout", e.service.cfg.Timeout)
-		if err := e.service.execute(ctx, q, j, a); err != nil {
+		if err := e.execute(ctx, q, j, a); err != nil {
 			return e.service.classify(err, limit)
 		}
 		return nil
@@ -133,33 +133,53 @@ func (e *Evaluator) evaluate(ctx context.Context, j job) (*answer, error) {
 	return a, nil
 }
 
+func (e *Evaluator) execute(ctx context.Context, q *queryable, j job, a *answer) error {
+	if p := e.checked.get(j.expr).plan; p != nil {
+		return e.service.executePlan(ctx, q, j, p, a)
+	}
+	return e.service.execute(ctx, q, j, a)
+}
+
 // maxChecked is how many expressions are remembered as checked. There are about as
 // many as there are rules.
 const maxChecked = 50_000
 
-// checkedExprs remembers which expressions are fine, because checking costs as much
-// as evaluating a small one.
+// checkedExprs remembers what is known of expressions, because finding it out costs as
+// much as evaluating a small one.
 type checkedExprs struct {
-	mu    sync.Mutex // guards known
-	known map[string]error
+	service *Service
+	mu      sync.Mutex // guards known
+	known   map[string]checkedExpr
 }
 
-func (c *checkedExprs) get(expr string, check func(string) error) error {
+// checkedExpr is an expression that is fine, or why it is not.
+type checkedExpr struct {
+	err  error
+	plan *plan // nil: it is for the engine
+}
+
+func (c *checkedExprs) get(text string) checkedExpr {
 	c.mu.Lock()
-	err, known := c.known[expr]
+	one, known := c.known[text]
 	c.mu.Unlock()
 	if known {
-		return err
+		return one
 	}
-	err = check(expr)
-	if fault.KindOf(err) != fault.Invalid && err != nil {
-		return err
+	if one = c.check(text); one.err != nil && fault.KindOf(one.err) != fault.Invalid {
+		return one
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.known) >= maxChecked {
 		clear(c.known)
 	}
-	c.known[expr] = err
-	return err
+	c.known[text] = one
+	return one
+}
+
+func (c *checkedExprs) check(text string) checkedExpr {
+	if err := c.service.CheckExpr(text); err != nil {
+		return checkedExpr{err: err}
+	}
+	return checkedExpr{plan: c.service.planOf(text)}
 }

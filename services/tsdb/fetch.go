@@ -22,9 +22,15 @@ type fetcher struct {
 	mean    int64        // bytes of a pair so far
 }
 
+// fetchKey is a pair of a partition, and the range that its chunks were read for.
 type fetchKey struct {
-	partition int
-	ref       uint32
+	partition  int
+	ref        uint32
+	mint, maxt int64
+}
+
+func (set *seriesSet) fetchKey(v *view, pair *index.Pair) fetchKey {
+	return fetchKey{v.p.id, pair.Ref, set.mint, set.maxt}
 }
 
 const (
@@ -36,12 +42,13 @@ func (f *fetcher) init(q *Querier) {
 	f.limit, f.held = q.db.cfg.QueryBytes, map[fetchKey][]Chunk{}
 }
 
-// chunks returns what is stored of the pair in the range of the query. at is the
+// chunks returns what is stored of the pair in the range of the set. at is the
 // place of the series that asks; those behind it will ask next.
 func (q *Querier) chunks(v *view, set *seriesSet, at int, pair *index.Pair) ([]Chunk, error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if list, ok := q.fetch.held[fetchKey{v.p.id, pair.Ref}]; ok {
+	key := set.fetchKey(v, pair)
+	if list, ok := q.fetch.held[key]; ok {
 		return list, nil
 	}
 	if q.closed {
@@ -57,7 +64,7 @@ func (q *Querier) chunks(v *view, set *seriesSet, at int, pair *index.Pair) ([]C
 	if err := q.load(v, set, at, pair); err != nil {
 		return nil, fmt.Errorf("read chunks: %w", err)
 	}
-	return q.fetch.held[fetchKey{v.p.id, pair.Ref}], nil
+	return q.fetch.held[key], nil
 }
 
 // errTooMuch ends a read that brings more than the query may hold.
@@ -84,7 +91,7 @@ func (q *Querier) loadBatch(v *view, set *seriesSet, at int, pair *index.Pair, s
 	}
 	want := &Want{
 		Partition: v.p.id, Pairs: slices.Sorted(maps.Keys(byID)),
-		MinT: q.mint, MaxT: min(q.maxt, v.coldMaxT), BeforeCut: v.beforeCut,
+		MinT: set.mint, MaxT: min(set.maxt, v.coldMaxT), BeforeCut: v.beforeCut,
 	}
 	before := f.bytes
 	q.db.metrics.sqlReads.Inc()
@@ -114,7 +121,7 @@ func (q *Querier) batch(v *view, set *seriesSet, at int, pair *index.Pair, size 
 	f := &q.fetch
 	byID = map[int64]fetchKey{}
 	take := func(p *index.Pair) {
-		key := fetchKey{v.p.id, p.Ref}
+		key := set.fetchKey(v, p)
 		if _, ok := f.held[key]; ok {
 			return
 		}
