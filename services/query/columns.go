@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/schema"
@@ -32,9 +33,12 @@ func (s *Service) executePlan(ctx context.Context, q *queryable, j job, p *plan,
 		own := *q
 		own.source, q = shared, &own
 	}
+	before, opened := *q.budget, len(a.closers)
 	c := &columns{service: s, source: q, job: j, answer: a}
 	m, err := c.evaluate(ctx, p)
 	if errors.Is(err, errByStep) {
+		a.closeTo(opened) // what was evaluated for nothing counts no more
+		*q.budget = before
 		return s.execute(ctx, q, j, a)
 	}
 	if err != nil {
@@ -117,7 +121,7 @@ func (c *columns) leaf(ctx context.Context, text string) (promql.Matrix, error) 
 		c.points += len(m[i].Floats)
 	}
 	if c.points > c.service.cfg.MaxSamples {
-		return nil, promql.ErrTooManySamples("query execution")
+		return nil, errByStep // which lets go of what it needs no more
 	}
 	return m, nil
 }
@@ -196,6 +200,9 @@ func (p *plan) match(lhs, rhs promql.Matrix) (promql.Matrix, error) {
 		l.Metric = p.resultLabels(names, l.Metric)
 		out = append(out, l)
 	}
+	if p.changesMetric() && p.matching.On && out.ContainsSameLabelset() {
+		return nil, errByStep // they were told apart by the name, which is gone
+	}
 	return out, nil
 }
 
@@ -211,7 +218,7 @@ func (p *plan) keys() func(labels.Labels) []byte {
 			return buf
 		}
 	}
-	names = append(names, labels.MetricName)
+	names = append(names, model.MetricNameLabel, model.MetricTypeLabel, model.MetricUnitLabel)
 	slices.Sort(names)
 	return func(ls labels.Labels) []byte {
 		buf = ls.BytesWithoutLabels(buf, names...)

@@ -46,11 +46,14 @@ type answer struct {
 }
 
 // Close gives the memory and the turn back.
-func (a *answer) Close() {
-	for _, f := range slices.Backward(a.closers) {
+func (a *answer) Close() { a.closeTo(0) }
+
+// closeTo gives back what was taken since there were so many closers.
+func (a *answer) closeTo(n int) {
+	for _, f := range slices.Backward(a.closers[n:]) {
 		f()
 	}
-	a.closers = nil
+	a.closers = a.closers[:n]
 }
 
 // run evaluates a job. Errors are faults.

@@ -7,7 +7,8 @@ import (
 )
 
 // Until returns a source that lacks the samples after a time of the series that are
-// told by their labels.
+// told by their labels. It keeps the lists that the source selects: that must not be one
+// that others share.
 func Until(source Source, last int64, of func(metric.Labels) bool) Source {
 	return &ended{source, last, of}
 }

@@ -22,15 +22,16 @@ type fetcher struct {
 	mean    int64        // bytes of a pair so far
 }
 
-// fetchKey is a pair of a partition, and the range that its chunks were read for.
+// fetchKey is a pair of a partition, and the range that its chunks were read for. The
+// number of a pair would not do: it may become another's while the querier lives.
 type fetchKey struct {
 	partition  int
-	ref        uint32
+	pair       *index.Pair
 	mint, maxt int64
 }
 
 func (set *seriesSet) fetchKey(v *view, pair *index.Pair) fetchKey {
-	return fetchKey{v.p.id, pair.Ref, set.mint, set.maxt}
+	return fetchKey{v.p.id, pair, set.mint, set.maxt}
 }
 
 const (

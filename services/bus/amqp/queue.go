@@ -144,11 +144,7 @@ func (q *Queue) writeWithin(ctx context.Context, queue string, l *letter) error 
 	if err := q.publish.awaitUnblocked(ctx); err != nil {
 		return err
 	}
-	s, err := q.openSender(ctx)
-	if err != nil {
-		return err
-	}
-	w, err := s.send(ctx, queue, l.publishing, func() {})
+	s, w, err := q.send(ctx, queue, l)
 	if err != nil {
 		return err
 	}
@@ -160,6 +156,21 @@ func (q *Queue) writeWithin(ctx context.Context, queue string, l *letter) error 
 			s.end(err) // after a change of the queue's leader a channel may stay deaf
 		}
 		return ctx.Err() //nolint:wrapcheck // the caller says what was attempted
+	}
+}
+
+// send writes a message. A sender that was replaced while somebody waited for it wrote
+// nothing: the next one does.
+func (q *Queue) send(ctx context.Context, queue string, l *letter) (*sender, *waiting, error) {
+	for {
+		s, err := q.openSender(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		w, err := s.send(ctx, queue, l.publishing, func() {})
+		if !errors.Is(err, errReplaced) {
+			return s, w, err
+		}
 	}
 }
 
@@ -186,7 +197,7 @@ func (q *Queue) openSender(ctx context.Context) (*sender, error) {
 		return nil, err
 	}
 	if q.sender = s; old != nil {
-		old.retire()
+		old.retire(q.cfg.PublishTimeout)
 	}
 	return s, nil
 }

@@ -85,15 +85,18 @@ func (s *sender) worn() bool {
 	return s.refused && time.Since(s.opened) >= wornAfter
 }
 
-// retire ends the sender when what became of everything it wrote is known.
-func (s *sender) retire() {
+// retire ends the sender when what became of everything it wrote is known, or after the
+// patience. Nothing more is written to it.
+func (s *sender) retire(patience time.Duration) {
 	s.mu.Lock()
 	s.retired = true
 	idle := len(s.pending) == 0
 	s.mu.Unlock()
 	if idle {
 		s.end(errReplaced)
+		return
 	}
+	time.AfterFunc(patience, func() { s.end(errReplaced) })
 }
 
 // send writes a message to a queue; compose makes it, with the tag as its MessageId.
@@ -109,7 +112,11 @@ func (s *sender) send(ctx context.Context, queue string, compose func(tag uint64
 	}
 	tag := s.ch.GetNextPublishSeqNo()
 	s.mu.Lock()
-	if err := s.ended; err != nil {
+	err := s.ended
+	if err == nil && s.retired {
+		err = errReplaced
+	}
+	if err != nil {
 		s.mu.Unlock()
 		release()
 		return nil, err
@@ -117,7 +124,7 @@ func (s *sender) send(ctx context.Context, queue string, compose func(tag uint64
 	s.pending[tag] = w
 	s.mu.Unlock()
 	// Mandatory: a message that no queue took comes back before it is confirmed.
-	if err := s.ch.PublishWithContext(ctx, "", queue, true, false, compose(tag)); err != nil {
+	if err = s.ch.PublishWithContext(ctx, "", queue, true, false, compose(tag)); err != nil {
 		err = fmt.Errorf("the connection was lost while the record was written: %w", err)
 		s.end(err)
 		return nil, err

@@ -191,7 +191,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 func awaitFiring(ctx context.Context, systems []*system, want int) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
-	return platform.Eventually(ctx, func() (err error) {
+	var last error // before the time was up
+	err := platform.Eventually(ctx, func() (err error) {
 		time.Sleep(time.Second)
 		for _, s := range systems {
 			n, asked := s.firing(ctx)
@@ -202,11 +203,20 @@ func awaitFiring(ctx context.Context, systems []*system, want int) error {
 				err = errors.Join(err, fmt.Errorf("%s: %w", s.name, asked))
 			}
 		}
+		if ctx.Err() == nil {
+			last = err
+		}
 		return err
 	})
+	if err != nil {
+		return fmt.Errorf("not all alerts fire on both: %w", errors.Join(last, ctx.Err()))
+	}
+	return nil
 }
 
 func (s *system) firing(ctx context.Context) (n int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second) // one that was asked while it reads rules may never answer
+	defer cancel()
 	text, err := call(ctx, http.MethodGet, s.api+"/api/v1/alerts", nil)
 	if err != nil {
 		return 0, err
