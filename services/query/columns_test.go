@@ -3,7 +3,6 @@ package query_test
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -59,19 +58,26 @@ func TestOperatorsAreAsInTheEngine(t *testing.T) {
 	values, failures := 0, 0
 	for range 1500 {
 		expr := gen.operators(1 + gen.IntN(3))
-		if strings.Contains(expr, "topk") || strings.Contains(expr, "bottomk") || strings.Contains(expr, "std") {
-			continue // of equals any may be taken; what is added in no order differs in its last bits
-		}
 		start := time.UnixMilli(d.start + gen.Int64N(d.end-d.start)).Truncate(time.Second)
 		v, err := engine.Instant(t.Context(), expr, start)
 		got, gotErr := e.Instant(t.Context(), expr, start)
 		if (gotErr == nil) != (err == nil) || !alike(got, v) {
+			if again := func() bool { w, _ := engine.Instant(t.Context(), expr, start); return alike(w, v) }; !always(again) {
+				continue
+			}
 			t.Fatalf("%s at %v: there is\n%v, %v; want\n%v, %v", expr, start, got, gotErr, v, err)
 		}
 		end := start.Add(time.Duration(gen.IntN(40)) * time.Minute)
 		m, err := engine.Range(t.Context(), expr, start, end, time.Minute)
 		lines, gotErr := e.Range(t.Context(), expr, start, end, time.Minute)
 		if (gotErr == nil) != (err == nil) || !slices.EqualFunc(lines, m, alikeLines) {
+			again := func() bool {
+				w, _ := engine.Range(t.Context(), expr, start, end, time.Minute)
+				return slices.EqualFunc(w, m, alikeLines)
+			}
+			if !always(again) {
+				continue
+			}
 			t.Fatalf("%s from %v to %v: there is\n%v, %v; want\n%v, %v", expr, start, end, lines, gotErr, m, err)
 		}
 		for _, l := range m {
@@ -84,6 +90,17 @@ func TestOperatorsAreAsInTheEngine(t *testing.T) {
 	if values < 5_000 || failures < 20 {
 		t.Errorf("%d values and %d failures say too little", values, failures)
 	}
+}
+
+// always tells whether the engine answers the same each time: of equals it takes any, and
+// what is added in no order differs in its last bits.
+func always(same func() bool) bool {
+	for range 30 {
+		if !same() {
+			return false
+		}
+	}
+	return true
 }
 
 func alikeLines(a, b query.Line) bool {
