@@ -109,7 +109,7 @@ test-go:
 	cd services/packaging/check && go test -count=1 ./...
 
 test-race:
-	go test -race -timeout 20m $(RACE)
+	go test -race -short -timeout 20m $(RACE)
 
 test-e2e: build ## the built binaries, with faults
 	ESMON_BIN=$(CURDIR)/bin/esmon ESMON_AGENT_BIN=$(CURDIR)/bin/esmon-agent go test -timeout 20m -count=1 ./services/e2e/...

@@ -17,6 +17,9 @@ import (
 // published, and reads through all of it.
 func TestCluster(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("three brokers take a minute")
+	}
 	c := amqptest.Run(t, amqptest.Options{Nodes: 3})
 	urls := strings.Join(c.URLs(), ",")
 	l := openLog(t, urls, amqp.Deps{}, func(c *amqp.Config) { c.PublishTimeout = 5 * time.Second })

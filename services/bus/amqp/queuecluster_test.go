@@ -34,6 +34,9 @@ func awaitMembers(t *testing.T, n *amqptest.Node) {
 // TestQueueInACluster: two of three brokers go on, whichever led, and nothing is lost.
 func TestQueueInACluster(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("three brokers take a minute")
+	}
 	c := amqptest.Run(t, amqptest.Options{Nodes: 3})
 	q := openQueue(t, strings.Join(c.URLs(), ","), func(c *amqp.Config) { c.PublishTimeout = 5 * time.Second })
 	if got := q.Warnings(); len(got) != 0 {
