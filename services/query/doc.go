@@ -10,7 +10,8 @@
 // (check.go), the series and samples it touches while it runs (budget.go), its time,
 // and how many run at once. Each refusal names the limit and the setting.
 //
-// Rules are evaluated by an [Evaluator], which does not wait at the gate. analyse.go
+// Rules are evaluated by an [Evaluator], which does not wait at the gate and applies
+// the operators on top of an expression to whole series (plan.go, columns.go). analyse.go
 // and comparison.go say what an expression stands on and compares with; overlay.go,
 // restrict.go, share.go, until.go and memory.go are sources for rules.
 //

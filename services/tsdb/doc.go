@@ -20,6 +20,12 @@
 // the last ones: so a process that follows, or that holds definitions for stored,
 // finds out that what it knows of is not there any more. See lineage.go.
 //
+// # What is remembered of selectors
+//
+// Rules and dashboards ask for the same again and again. The columns that a selector
+// matches are kept, sorted, and brought up to date by the pairs that are new; times and
+// samples are looked up for each query. See selections.go.
+//
 // Start reading at [DB], append.go, cut.go and querier.go. Packages chunk, head
 // and index are the parts.
 package tsdb

@@ -3,6 +3,6 @@
 // and shapes, not with series: a label matches by its column's value, else by
 // the entity's, else as "".
 //
-// Start reading at [Index] and [Pair], then select.go. What is stored of the
+// Start reading at [Index] and [Pair], then select.go and candidates.go. What is stored of the
 // definitions, and when they are forgotten, is in changes.go and collect.go.
 package index
