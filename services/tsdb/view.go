@@ -46,7 +46,7 @@ func (v *view) release() {
 func (v *view) head(ref uint32, column int, out *gatherer) {
 	for _, t := range v.tables {
 		rows := t.Rows(ref)
-		for c := rows.Cursor(); c.Next(); {
+		for c := rows.From(out.mint); c.Next(); {
 			if c.Rank() < v.limit {
 				out.add(c.Time(), c.Value(column), c.Rank())
 			}

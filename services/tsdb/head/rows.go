@@ -1,6 +1,9 @@
 package head
 
-import "math"
+import (
+	"math"
+	"sort"
+)
 
 // Rows are rows of one pair in the order they came. They stay as they are while
 // the table is held.
@@ -16,6 +19,30 @@ func (r Rows) Len() int { return r.n }
 
 // Cursor returns a cursor before the first row.
 func (r Rows) Cursor() Cursor { return Cursor{b: r.first, left: r.n, stride: r.stride} }
+
+// From returns a cursor before the first row at a time or later, or before the first of
+// all where times do not ascend. Of rows before it hardly any memory is touched.
+func (r Rows) From(t int64) Cursor {
+	c := r.Cursor()
+	if r.Unsorted {
+		return c
+	}
+	for c.left > 0 {
+		n := min(len(c.b.data)/c.stride, c.left)
+		if c.time(n-1) >= t {
+			before := sort.Search(n-1, func(i int) bool { return c.time(i) >= t })
+			c.at, c.left = before*c.stride, c.left-before
+			break
+		}
+		if c.left -= n; c.left > 0 {
+			c.b = c.b.next
+		}
+	}
+	return c
+}
+
+// time returns the time of a row of the block at hand.
+func (c *Cursor) time(row int) int64 { return int64(c.b.data[row*c.stride]) }
 
 // Cursor walks over rows.
 type Cursor struct {

@@ -70,7 +70,37 @@ func (p plain) most() (n int) {
 	return n
 }
 
+// sameFrom looks up the rows from some times on.
+func sameFrom(rows head.Rows, want []row) error {
+	for i := 0; i < len(want); i += 1 + i/3 {
+		for _, t := range []int64{want[i].t - 1, want[i].t, want[i].t + 1} {
+			first := 0
+			if !rows.Unsorted {
+				first = slices.IndexFunc(want, func(r row) bool { return r.t >= t })
+			}
+			c := rows.From(t)
+			if found := c.Next(); found != (first >= 0) || found && c.Rank() != want[first].rank {
+				return fmt.Errorf("from %d on there is %t, want row %d", t, found, first)
+			}
+			if first < 0 {
+				continue
+			}
+			left := len(want) - first - 1
+			for c.Next() {
+				left--
+			}
+			if left != 0 {
+				return fmt.Errorf("from %d on there are %d rows too few", t, left)
+			}
+		}
+	}
+	return nil
+}
+
 func same(rows head.Rows, want []row) error {
+	if err := sameFrom(rows, want); err != nil {
+		return err
+	}
 	if rows.Len() != len(want) {
 		return fmt.Errorf("%d rows, want %d", rows.Len(), len(want))
 	}
