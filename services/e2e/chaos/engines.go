@@ -90,7 +90,9 @@ func (r *Runner) whole(ctx context.Context) (string, error) {
 		if n := r.Fleet.Samples() - before; n < 10_000 {
 			return fmt.Errorf("%d samples were confirmed", n)
 		}
-		return r.P.MQ.AwaitWhole(ctx, "/", "metrics.ingest")
+		soon, cancel := context.WithTimeout(ctx, 30*time.Second)
+		defer cancel()
+		return r.P.MQ.AwaitWhole(soon, "/", "metrics.ingest")
 	})
 	if err == nil || ctx.Err() != nil {
 		return "", err

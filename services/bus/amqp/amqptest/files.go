@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -117,18 +118,22 @@ func temporary() (string, error) {
 	return dir, nil
 }
 
-// freePorts returns ports nobody listens on now.
+// freePorts returns ports nobody listens on now, below those that the system hands out
+// to clients: one of these may have it by the time a broker is started again on it.
 func freePorts(n int) ([]int, error) {
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+	var ports []int
+	for range 100 * n {
+		port := 20000 + mathrand.IntN(12000)
+		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
-			return nil, fmt.Errorf("find a free port: %w", err)
+			continue
 		}
 		defer l.Close() //nolint:errcheck // it only held the port
-		ports[i] = l.Addr().(*net.TCPAddr).Port
+		if ports = append(ports, port); len(ports) == n {
+			return ports, nil
+		}
 	}
-	return ports, nil
+	return nil, fmt.Errorf("%d free ports from 20000 to 32000 on 127.0.0.1 are needed; there are %d", n, len(ports))
 }
 
 func newCookie() string { return rand.Text() }
