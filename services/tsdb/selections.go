@@ -97,10 +97,6 @@ func (s *selection) update(ctx context.Context, x *index.Index, ms []Matcher) (c
 	return true, nil
 }
 
-func (c *candidate) labels() metric.Labels {
-	return appendSeriesLabels(nil, c.pair.Entity.Def.Labels, &c.pair.Schema.Def.Columns[c.column])
-}
-
 // sortCandidates sorts by labels, and notes which have the same.
 func sortCandidates(list []candidate) {
 	type labelled struct {
@@ -109,7 +105,7 @@ func sortCandidates(list []candidate) {
 	}
 	all := make([]labelled, len(list))
 	for i, c := range list {
-		all[i] = labelled{c, c.labels()}
+		all[i] = labelled{c, appendLabelsOf(nil, c.pair, int(c.column))}
 	}
 	slices.SortFunc(all, func(a, b labelled) int { return metric.Compare(a.labels, b.labels) })
 	for i := range all {

@@ -28,8 +28,12 @@ func (s *Series) Labels() metric.Labels { return s.AppendLabels(nil) }
 
 // AppendLabels appends the labels that [Series.Labels] returns.
 func (s *Series) AppendLabels(to metric.Labels) metric.Labels {
-	p := s.sources[0].pair
-	return appendSeriesLabels(to, p.Entity.Def.Labels, &p.Schema.Def.Columns[s.sources[0].column])
+	return appendLabelsOf(to, s.sources[0].pair, s.sources[0].column)
+}
+
+// appendLabelsOf appends the labels of the series of a pair's column.
+func appendLabelsOf(to metric.Labels, p *index.Pair, column int) metric.Labels {
+	return appendSeriesLabels(to, p.Entity.Def.Labels, &p.Schema.Def.Columns[column])
 }
 
 // Samples leaves the samples of the range in dst. They are decoded here, not

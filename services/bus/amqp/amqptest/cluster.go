@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/esolutions/esmon/services/freeport"
 )
 
 // startTimeout bounds the start of a node on a busy machine.
@@ -60,7 +62,7 @@ func Start(ctx context.Context, opts Options) (c *Cluster, err error) {
 		return nil, err
 	}
 	count := max(opts.Nodes, 1)
-	ports, err := freePorts(1 + 2*count)
+	ports, err := freeport.Find(1 + 2*count)
 	if err != nil {
 		return nil, err
 	}

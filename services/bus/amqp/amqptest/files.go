@@ -6,8 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -116,24 +114,6 @@ func temporary() (string, error) {
 		return "", fmt.Errorf("make the brokers' folder: %w", err)
 	}
 	return dir, nil
-}
-
-// freePorts returns ports nobody listens on now, below those that the system hands out
-// to clients: one of these may have it by the time a broker is started again on it.
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range 100 * n {
-		port := 20000 + mathrand.IntN(12000)
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err != nil {
-			continue
-		}
-		defer l.Close() //nolint:errcheck // it only held the port
-		if ports = append(ports, port); len(ports) == n {
-			return ports, nil
-		}
-	}
-	return nil, fmt.Errorf("%d free ports from 20000 to 32000 on 127.0.0.1 are needed; there are %d", n, len(ports))
 }
 
 func newCookie() string { return rand.Text() }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -16,6 +15,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/esolutions/esmon/services/freeport"
 )
 
 // Options say how servers are started.
@@ -153,17 +154,12 @@ func (s *Server) startOnFreePort(ctx context.Context) (err error) {
 	return err
 }
 
-// freePort returns one below those that the system hands out to clients, so that
-// a server can be started again on it.
 func freePort() (int, error) {
-	for range 100 {
-		port := 20000 + rand.IntN(12000)
-		l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err == nil {
-			return port, l.Close()
-		}
+	ports, err := freeport.Find(1)
+	if err != nil {
+		return 0, err //nolint:wrapcheck // it says everything
 	}
-	return 0, errors.New("no free port from 20000 to 32000 on 127.0.0.1")
+	return ports[0], nil
 }
 
 // Start starts the server and returns when it takes connections; on a standby,
