@@ -112,7 +112,7 @@ type Limits struct {
 
 // Defaults of routes: fast, without storms.
 const (
-	defaultGroupInterval  = 15 * time.Second
+	defaultGroupInterval  = 5 * time.Second
 	defaultRepeatInterval = 4 * time.Hour
 )
 

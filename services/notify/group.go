@@ -17,8 +17,12 @@ const keepGroup = time.Hour
 // quiet is how long a thread must be without news for its interval to start again.
 const quiet = 10 * time.Minute
 
-// growth is how the interval between messages grows while there is news.
-var growth = [...]time.Duration{15 * time.Second, 30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute}
+// growth is how the interval between messages grows while there is news. It is short
+// twice: when many hosts fail within seconds, those that are found last are named soon.
+var growth = [...]time.Duration{
+	defaultGroupInterval, 5 * time.Second, 10 * time.Second, 20 * time.Second,
+	40 * time.Second, 80 * time.Second, 160 * time.Second, 5 * time.Minute,
+}
 
 // group is the alerts that are told together.
 type group struct {

@@ -26,7 +26,7 @@ func TestParse(t *testing.T) {
 		t.Fatal(problems)
 	}
 	root := cfg.Route
-	if root.Receiver != "teams-ops" || !root.Grow || root.GroupInterval != 15*time.Second ||
+	if root.Receiver != "teams-ops" || !root.Grow || root.GroupInterval != 5*time.Second ||
 		root.RepeatInterval != 4*time.Hour || root.GroupWait != 0 || !equal(root.GroupBy, []string{"alertname"}) {
 		t.Errorf("root %+v", root)
 	}

@@ -55,7 +55,7 @@ func TestIntervalsGrowWhileAGroupKeepsChanging(t *testing.T) {
 		w.now = w.now.Add(time.Second)
 	}
 	s := time.Second
-	if want := []time.Duration{0, 15 * s, 45 * s, 105 * s, 225 * s, 525 * s}; !equal(at, want) {
+	if want := []time.Duration{0, 5 * s, 10 * s, 20 * s, 40 * s, 80 * s, 160 * s, 320 * s, 620 * s}; !equal(at, want) {
 		t.Errorf("messages at %v, want %v", at, want)
 	}
 	w.run(20 * time.Minute) // quiet
@@ -63,7 +63,7 @@ func TestIntervalsGrowWhileAGroupKeepsChanging(t *testing.T) {
 	if len(w.plan()) != 1 {
 		t.Error("after a quiet time it is not told at once")
 	}
-	w.now = w.now.Add(15 * s)
+	w.now = w.now.Add(5 * s)
 	w.fire("alertname=Down,host_name=x2")
 	if len(w.plan()) != 1 {
 		t.Error("the interval did not start again")

@@ -23,6 +23,36 @@ func TestStorm(t *testing.T) {
 	}
 }
 
+// Hosts of a storm that are found late are named soon, too.
+func TestStragglersOfAStormAreNamed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, "route: {receiver: ops}")
+	w.skipTwins = true
+	began := w.now
+	named := map[string]time.Duration{}
+	for second := range 60 {
+		if second < 20 { // one comes each second after most came at once
+			w.fire(fmt.Sprintf("alertname=Down,host_name=late-%02d", second))
+		}
+		for _, s := range w.plan() {
+			for _, host := range s.m.Hosts {
+				if _, known := named[host]; !known {
+					named[host] = w.now.Sub(began)
+				}
+			}
+		}
+		w.now = w.now.Add(time.Second)
+	}
+	for host, at := range named {
+		if at > 20*time.Second {
+			t.Errorf("%s is named after %s", host, at)
+		}
+	}
+	if len(named) != 20 || len(w.sent) > 5 {
+		t.Errorf("%d of 20 hosts are named in %d messages", len(named), len(w.sent))
+	}
+}
+
 func storm(t *testing.T, groupBy string) {
 	const hosts, rounds = 10_000, 10
 	w := newWorld(t, "route: {receiver: ops, group_by: "+groupBy+"}")
