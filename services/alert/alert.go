@@ -66,13 +66,35 @@ type Alert struct {
 
 	FireValue Float `json:"fire_value,omitempty"` // of the expression when it began to fire
 	Corrected bool  `json:"corrected,omitempty"`  // late data made or changed the episode that it is in
+	// Began is how its episode began, where late data shows that it did so at another
+	// time than it was known and told to.
+	Began *Beginning `json:"began,omitempty"`
 
 	GeneratorURL string `json:"generator_url,omitempty"`
 	Ends         int64  `json:"ends,omitempty"` // of one from outside: when it is over unless it is sent again
 }
 
+// Beginning is how an episode began.
+type Beginning struct {
+	Active    int64 `json:"active"`
+	Fired     int64 `json:"fired"`
+	FireValue Float `json:"fire_value"`
+}
+
 // Name returns the name of the alert.
 func (a *Alert) Name() string { return a.Labels.Get(NameLabel) }
+
+// Episode returns the episode that the alert is in, or was in last.
+func (a *Alert) Episode() Episode {
+	e := Episode{
+		Key: a.Key, RuleID: a.RuleID, Labels: a.Labels, Active: a.Active, Fired: a.Fired, Resolved: a.Resolved,
+		FireValue: a.FireValue, LastValue: a.Value, Corrected: a.Corrected,
+	}
+	if a.Began != nil {
+		e.Active, e.Fired, e.FireValue = a.Began.Active, a.Began.Fired, a.Began.FireValue
+	}
+	return e
+}
 
 // Hold says why an alert cannot be decided.
 type Hold struct {

@@ -21,7 +21,8 @@ var (
 type Snapshot struct {
 	Progress []Progress
 	Late     []Late
-	Alerts   []Alert // all that are kept, resolved ones, too
+	LateData []LateData // by Seq
+	Alerts   []Alert    // all that are kept, resolved ones, too
 	Groups   []Group
 	Operator Operator
 	Version  int64 // of Operator; see OperatorStore
@@ -41,6 +42,15 @@ type Late struct {
 	Evaluated int64
 }
 
+// LateData is data that came after rules were evaluated without it, and by which their
+// history is still to be corrected: that of Agent, or of whoever it be if that is empty,
+// from From to To, for the rule group Group, or all if that is empty.
+type LateData struct {
+	Seq          int64 // its place; above 0, and given by who commits
+	Group, Agent string
+	From, To     int64 // both included
+}
+
 // Group is a notification group as it was told last. The document is the planner's.
 type Group struct {
 	Key string
@@ -54,6 +64,8 @@ type Commit struct {
 	Gone     []string    // rule groups whose Progress is deleted, before Progress is stored
 	Late     []Late      // stored or replaced
 	Caught   []Late      // deleted: the agent is level with the group again
+	WorkedIn int64       // late data up to this Seq is deleted, before LateData is stored
+	LateData []LateData  // stored or replaced, by Seq
 	Alerts   []Alert     // stored or replaced
 	Forget   []Key       // alerts that are not kept any more
 	Episodes []Episode   // stored or replaced, by Key and Fired
@@ -67,8 +79,8 @@ type Commit struct {
 
 // Empty tells whether nothing changes.
 func (c *Commit) Empty() bool {
-	return len(c.Progress)+len(c.Gone)+len(c.Late)+len(c.Caught)+len(c.Alerts)+len(c.Forget)+len(c.Episodes)+
-		len(c.Unmade)+len(c.Events)+len(c.Groups)+len(c.Notify)+len(c.EndedAcks) == 0
+	return len(c.Progress)+len(c.Gone)+len(c.Late)+len(c.Caught)+len(c.LateData)+len(c.Alerts)+len(c.Forget)+
+		len(c.Episodes)+len(c.Unmade)+len(c.Events)+len(c.Groups)+len(c.Notify)+len(c.EndedAcks) == 0 && c.WorkedIn == 0
 }
 
 // StateStore keeps the state of evaluation and of who was told what. One process at a

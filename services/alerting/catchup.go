@@ -26,6 +26,7 @@ const (
 // comes of it is told only at its end: nobody is paged for what is over.
 type catchup struct {
 	agents  map[string]bool
+	from    int64 // where they stood
 	at      int64 // evaluated up to there, in memory
 	rule    int   // the rule that is next
 	portion portion
@@ -74,7 +75,7 @@ func (j *job) gather() bool {
 	if newest < 0 {
 		return false
 	}
-	c := &catchup{agents: map[string]bool{}, at: newest}
+	c := &catchup{agents: map[string]bool{}, from: newest, at: newest}
 	for id, stand := range j.g.late {
 		if id == many || stand != newest || len(c.agents) == catchUpAgents {
 			continue
@@ -115,16 +116,29 @@ func (j *job) catchUpSome(ctx context.Context) bool {
 	if c.at < level {
 		return true
 	}
-	for id := range c.agents {
-		if g.late[id] = c.at; c.at >= g.done {
-			delete(g.late, id)
-		}
-	}
+	j.endCatchUp(c)
 	j.a.metrics.catchUps.Inc()
 	j.a.metrics.caughtUp.Add(float64(len(c.agents)))
 	j.result.add(&c.pending)
 	g.catchup = nil
 	return true
+}
+
+// endCatchUp notes where the agents stand now, and that rules over many may have been
+// evaluated without what came from them.
+func (j *job) endCatchUp(c *catchup) {
+	g, missed := j.g, false
+	for id := range c.agents {
+		s := j.fleet.agents[id]
+		missed = missed || g.without[id] && s.LateTo > c.from && s.LateFrom <= c.at
+		if g.late[id] = c.at; c.at >= g.done {
+			delete(g.late, id)
+			delete(g.without, id)
+		}
+	}
+	if to := min(c.at, g.standOf(many)); missed && c.from < to {
+		j.noted = append(j.noted, Span{Agent: many, From: c.from, To: to})
+	}
 }
 
 // catchUpRules evaluates the rules on one agent at the times, for those that are

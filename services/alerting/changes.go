@@ -39,6 +39,9 @@ func (c *changes) empty() bool {
 	return len(c.alerts)+len(c.forget)+len(c.episodes)+len(c.unmade)+len(c.events) == 0
 }
 
+// history tells whether there is anything that the stored history does not have yet.
+func (c *changes) history() bool { return len(c.episodes)+len(c.unmade) > 0 }
+
 // addResult adds what came of a rule.
 func (c *changes) addResult(r eval.Result) {
 	c.init()

@@ -75,6 +75,10 @@ func (l *leader) takeOutcome(o outcome) error {
 	if o.err != nil {
 		return fmt.Errorf("evaluate rule group %s: %w", o.g.def.ID(), o.err)
 	}
+	o.g.worked = o.worked
+	for _, s := range o.noted {
+		l.late.addFor(o.g, s)
+	}
 	l.keepResolved(&o.result)
 	l.take(&o.result)
 	l.movedGroup(o.g)
@@ -126,6 +130,8 @@ func (l *leader) commit(ctx context.Context) error {
 		p.refreshed = l.look.mono
 	}
 	p.fill(c)
+	l.dropLateData()
+	l.late.fill(c)
 	l.plan(ctx, c)
 	if !c.Empty() {
 		began := time.Now()

@@ -11,89 +11,94 @@ import (
 )
 
 const (
-	// maxSpans is how many spans with late data wait for a group at most. Beyond that
-	// those of an agent, and then all, become one.
-	maxSpans = 1000
+	// correctBudget is for how long a job corrects, and correctRest for how many times
+	// as long none of its group does then: nobody waits for the past.
+	correctBudget = 200 * time.Millisecond
+	correctRest   = 10
 	// spanReach is for how long a sample counts in evaluations after it, about: what
 	// queries look back, and some more for rates.
 	spanReach   = 15 * time.Minute
 	episodePage = 500
 )
 
-// noteBackfilled notes for all groups which data came late.
-func (l *leader) noteBackfilled() {
-	b, ok := l.a.deps.Data.(Backfiller)
-	if !ok {
-		return
-	}
-	for _, s := range b.Backfilled() {
-		l.spans = addSpan(l.spans, s)
-	}
-	if len(l.spans) == 0 {
-		return
-	}
-	if l.pool.running > 0 {
-		return // all groups get them together, once they are the leader's
-	}
-	for _, g := range l.order {
-		for _, s := range l.spans {
-			g.spans = addSpan(g.spans, s)
-		}
-	}
-	l.spans = nil
+// near tells whether the spans are about the same time: what is evaluated for one of
+// them is so for the other.
+func (s Span) near(o Span) bool {
+	reach := spanReach.Milliseconds()
+	return s.From <= o.To+reach && o.From <= s.To+reach
 }
 
-// addSpan adds a span to a bounded list of them.
-func addSpan(spans []Span, s Span) []Span {
-	for i := range spans {
-		have := &spans[i]
-		touches := s.From <= have.To+spanReach.Milliseconds() && have.From <= s.To+spanReach.Milliseconds()
-		if have.Agent == s.Agent && (touches || len(spans) >= maxSpans) || len(spans) >= 2*maxSpans {
-			have.From, have.To = min(have.From, s.From), max(have.To, s.To)
-			return spans
-		}
-	}
-	return append(spans, s)
+// with returns the span of both.
+func (s Span) with(o Span) Span {
+	return Span{Agent: s.Agent, From: min(s.From, o.From), To: max(s.To, o.To)}
 }
 
-// correct corrects the history by data that came after it was decided, for one span.
-// Alerts stay as they are: nobody is told of the past.
+// correct corrects the history by data that came after it was decided. Alerts stay as
+// they are: nobody is told of the past.
 func (j *job) correct(ctx context.Context) {
-	g := j.g
-	if len(g.spans) == 0 || ctx.Err() != nil {
+	if len(j.late) == 0 || j.now.Before(j.g.rest) {
 		return
 	}
-	s, agents := j.takeSpan()
+	began, noted := time.Now(), len(j.noted)
+	defer func() {
+		j.g.rest = j.now.Add(correctRest * time.Since(began))
+		if again := j.now.Add(time.Duration(j.g.interval) * time.Millisecond); len(j.noted) > noted && j.g.rest.Before(again) {
+			j.g.rest = again
+		}
+	}()
+	for len(j.late) > 0 && ctx.Err() == nil && time.Since(began) < correctBudget && !j.result.history() {
+		s, agents, n := j.nextSpan()
+		if len(agents) > 0 && !j.correctBy(ctx, s, agents) {
+			return
+		}
+		j.worked, j.late = j.late[n-1].Seq, j.late[n:]
+	}
+}
+
+// nextSpan returns the span that is first and how many places it takes, and with it
+// those of other agents that follow, are about the same time and stand where its agent
+// does: after an outage they are as many as there are hosts. No agents are those of a
+// span that is not for this group.
+func (j *job) nextSpan() (s Span, agents map[string]bool, n int) {
+	agents = map[string]bool{}
+	stand := int64(0)
+	for ; n < len(j.late); n++ {
+		d := &j.late[n]
+		if d.Group != "" && d.Group != j.g.def.ID() {
+			continue
+		}
+		next := Span{Agent: d.Agent, From: d.From, To: d.To}
+		if len(agents) == 0 {
+			s, stand = next, j.g.standOf(d.Agent)
+		}
+		if len(agents) == catchUpAgents || !s.near(next) || j.g.standOf(d.Agent) != stand || (d.Agent == many) != (s.Agent == many) {
+			break
+		}
+		agents[d.Agent] = true
+		s = s.with(next)
+	}
+	return s, agents, n
+}
+
+// correctBy corrects the history of all rules by what came late. It tells whether it is
+// done with that: it is not while the platform fails.
+func (j *job) correctBy(ctx context.Context, s Span, agents map[string]bool) bool {
+	g := j.g
 	for i := range g.rules {
 		if g.rules[i].Rule.Alert == "" || g.scopes[i] == ofPlatform || g.scopes[i] == perAgent && s.Agent == many {
 			continue
 		}
-		if err := j.correctRule(ctx, i, s, agents); err != nil && ctx.Err() == nil {
+		err := j.correctRule(ctx, i, s, agents)
+		switch {
+		case err == nil:
+		case ctx.Err() != nil || !ofItself(err):
+			j.a.log.Debug("the history of an alert cannot be corrected now by data that came late", "rule", g.rules[i].Rule.ID, "error", err)
+			return false
+		default:
 			j.a.log.Warn("the history of an alert could not be corrected by data that came late", "rule", g.rules[i].Rule.ID, "error", err)
 		}
 	}
-}
-
-// takeSpan takes the first span, and with it those of other agents about the same time
-// that stand where its agent does: after an outage they are as many as there are hosts.
-func (j *job) takeSpan() (Span, map[string]bool) {
-	g := j.g
-	s := g.spans[0]
-	if s.Agent == many {
-		g.spans = g.spans[1:]
-		return s, nil
-	}
-	agents, stand, reach := map[string]bool{}, g.standOf(s.Agent), spanReach.Milliseconds()
-	all, first := s, s
-	g.spans = slices.DeleteFunc(g.spans, func(o Span) bool {
-		with := o.Agent != many && len(agents) < catchUpAgents && g.standOf(o.Agent) == stand && o.From <= first.To+reach && first.From <= o.To+reach
-		if with {
-			agents[o.Agent] = true
-			all.From, all.To = min(all.From, o.From), max(all.To, o.To)
-		}
-		return with
-	})
-	return all, agents
+	return true
 }
 
 func (j *job) correctRule(ctx context.Context, i int, s Span, agents map[string]bool) error {
@@ -135,13 +140,57 @@ func (j *job) replay(ctx context.Context, i int, s Span, stand int64, env eval.E
 		if len(result.Errors) > 0 {
 			return &result.Errors[0]
 		}
-		if to < stand && !eval.Agree(stored, result.Episodes, to) {
+		differ := eval.Differ(stored, result.Episodes, to)
+		if to < stand && len(differ) > 0 {
 			to = min(stand, to+2*(to-from)+g.interval)
 			continue
 		}
+		if to == stand {
+			differ = append(differ, j.pendingOtherwise(i, result.Alerts, mine)...)
+		}
+		j.notYet(i, Span{From: from, To: to}, differ)
 		put, unmade := eval.Diff(stored, result.Episodes, from, to)
 		j.corrected(i, put, unmade)
 		return nil
+	}
+}
+
+// pendingOtherwise returns the labels of the alerts that are pending, or would be if all
+// data had been there in time, and not both since the same time.
+func (j *job) pendingOtherwise(i int, computed []alert.Alert, mine func(metric.Labels) bool) (labels []metric.Labels) {
+	since := map[alert.Key]int64{}
+	for k := range computed {
+		since[computed[k].Key] = computed[k].Active
+	}
+	for _, a := range j.g.eval.Alerts() {
+		if a.RuleID != j.g.rules[i].Rule.ID || a.State != alert.Pending || !mine(a.Labels) {
+			continue
+		}
+		if since[a.Key] != a.Active {
+			labels = append(labels, a.Labels)
+		}
+		delete(since, a.Key)
+	}
+	for k := range computed {
+		if _, only := since[computed[k].Key]; only {
+			labels = append(labels, computed[k].Labels)
+		}
+	}
+	return labels
+}
+
+// notYet notes that some alerts stand otherwise than they would if all data had been
+// there in time. Their history is corrected again once they stand further.
+func (j *job) notYet(i int, s Span, differ []metric.Labels) {
+	agents := map[string]bool{}
+	for _, labels := range differ {
+		if s.Agent = many; j.g.scopes[i] == perAgent {
+			s.Agent = j.fleet.agentOf(labels, many)
+		}
+		if !agents[s.Agent] {
+			agents[s.Agent] = true
+			j.noted = append(j.noted, s)
+		}
 	}
 }
 
@@ -167,29 +216,63 @@ func (j *job) storedEpisodes(ctx context.Context, rule string, from, to int64, m
 	}
 }
 
-// corrected has the episodes stored that are others than they were. Those that go on
-// are left alone: the alert has them.
+// corrected has the episodes stored that are others than they were. One that goes on
+// begins as it should have; its alert fires since people were told.
 func (j *job) corrected(i int, put []alert.Episode, unmade []alert.EpisodeID) {
-	firing := map[alert.EpisodeID]bool{}
-	for _, a := range j.g.eval.Alerts() {
-		if a.RuleID == j.g.rules[i].Rule.ID && a.State == alert.Firing {
-			firing[alert.EpisodeID{Key: a.Key, Fired: a.Fired}] = true
+	open, now := j.openEpisodes(i)
+	begun := map[alert.Key]bool{} // those that began otherwise
+	for k := range put {
+		if e := &put[k]; e.Resolved == 0 {
+			begun[e.Key] = now[e.Key]
 		}
 	}
-	put = slices.DeleteFunc(put, func(e alert.Episode) bool { return e.Resolved == 0 || firing[e.ID()] })
-	unmade = slices.DeleteFunc(unmade, func(id alert.EpisodeID) bool { return firing[id] })
+	put = slices.DeleteFunc(put, func(e alert.Episode) bool {
+		if e.Resolved == 0 {
+			return !begun[e.Key]
+		}
+		was, goesOn := open[e.Key]
+		return goesOn && was == e.ID() && !begun[e.Key]
+	})
+	unmade = slices.DeleteFunc(unmade, func(id alert.EpisodeID) bool { return open[id.Key] == id && !begun[id.Key] })
 	j.result.init()
-	event := func(id alert.EpisodeID, value alert.Float, message string) {
-		j.result.events = append(j.result.events, alert.Event{Key: id.Key, Time: id.Fired, Kind: alert.EventCorrected, Message: message, Value: value})
+	for _, id := range unmade {
+		j.unmake(id)
+	}
+	for k := range put {
+		e := &put[k]
+		if _, goesOn := open[e.Key]; goesOn && e.Resolved == 0 {
+			j.result.alert(j.g.eval.Rebegin(i, e))
+		}
+		j.noteCorrected(e.ID(), e.FireValue, "Data that came late shows that it fired.")
 	}
 	for k := range put {
 		j.result.episode(put[k])
-		event(put[k].ID(), put[k].FireValue, "Data that came late shows that it fired.")
-	}
-	for _, id := range unmade {
-		delete(j.result.episodes, id)
-		j.result.unmade[id] = struct{}{}
-		event(id, 0, "Data that came late shows that it did not fire.")
 	}
 	j.a.metrics.corrected.Add(float64(len(put) + len(unmade)))
+}
+
+// openEpisodes returns the episodes that go on, and which of their alerts are as people
+// know them: those that are being caught up are not.
+func (j *job) openEpisodes(i int) (open map[alert.Key]alert.EpisodeID, now map[alert.Key]bool) {
+	open, now = map[alert.Key]alert.EpisodeID{}, map[alert.Key]bool{}
+	for _, a := range j.g.eval.Alerts() {
+		if a.RuleID == j.g.rules[i].Rule.ID && a.State == alert.Firing {
+			e := a.Episode()
+			open[a.Key], now[a.Key] = e.ID(), !j.g.inThePast(&a)
+		}
+	}
+	return open, now
+}
+
+func (j *job) unmake(id alert.EpisodeID) {
+	if _, known := j.result.unmade[id]; known {
+		return
+	}
+	delete(j.result.episodes, id)
+	j.result.unmade[id] = struct{}{}
+	j.noteCorrected(id, 0, "Data that came late shows that it did not fire.")
+}
+
+func (j *job) noteCorrected(id alert.EpisodeID, value alert.Float, message string) {
+	j.result.events = append(j.result.events, alert.Event{Key: id.Key, Time: id.Fired, Kind: alert.EventCorrected, Message: message, Value: value})
 }

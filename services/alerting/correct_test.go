@@ -1,11 +1,15 @@
 package alerting
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/esolutions/esmon/services/alert"
 	"github.com/esolutions/esmon/services/metric"
 	"github.com/esolutions/esmon/services/query"
 )
@@ -88,17 +92,170 @@ func TestLateDataSplitsALongEpisode(t *testing.T) {
 	})
 }
 
-func TestSpansAreBounded(t *testing.T) {
+// Rules over many hosts do not wait for one that is late for long. What it sends then
+// corrects their history.
+func TestAHostThatWasLateCorrectsRulesOverMany(t *testing.T) {
 	t.Parallel()
-	var spans []Span
-	for i := range int64(10_000) {
-		spans = addSpan(spans, Span{Agent: time.Duration(i % 5000).String(), From: i * 10_000_000, To: i*10_000_000 + 1})
+	for name, lines := range map[string][]string{
+		"alone":               {"Two: count(cpu > 90) >= 2"},
+		"with rules of hosts": {"Two: count(cpu > 90) >= 2", "High: cpu > 99"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, []string{"h1", "h2", "h3", "h4"}, func(t *testing.T, w *world) {
+				w.rules.set(groupOf(every, lines...))
+				p := w.start()
+				defer func() { p.end() }()
+				pass(10 * time.Minute)
+				w.cut(true, "h2")
+				pass(5 * time.Minute)
+				w.cpu("h1", 95)
+				w.cpu("h2", 95)
+				pass(5 * time.Minute)
+				w.cpu("h1", 5)
+				w.cpu("h2", 5)
+				pass(5 * time.Minute)
+				p.kill()
+				p = w.start()
+				pass(5 * time.Minute)
+				w.cut(false, "h2")
+				pass(time.Minute)
+				w.expect()
+				if got := w.episodes(); len(got) != 1 || got[0][:3] != "Two" {
+					t.Errorf("the episodes are %q; want that of five minutes in which two hosts were high", got)
+				}
+				if len(w.store.late) != 0 || len(w.store.lateData) != 0 {
+					t.Errorf("left: %v, %v", w.store.late, w.store.lateData)
+				}
+			})
+		})
 	}
-	if len(spans) > 2*maxSpans {
-		t.Errorf("%d spans", len(spans))
+}
+
+// A host that was off sends nothing of that time, and nothing is evaluated anew.
+func TestAHostThatWasOffCorrectsNothing(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1", "h2", "h3", "h4"}, func(t *testing.T, w *world) {
+		w.rules.set(groupOf(every, "Two: count(cpu > 90) >= 2"))
+		counted := &countedQueries{}
+		p := w.start(func(_ *Config, d *Deps) {
+			counted.Queries = d.Queries
+			d.Queries = counted
+		})
+		defer p.end()
+		pass(10 * time.Minute)
+		w.off(true, "h2")
+		pass(30 * time.Minute)
+		before := counted.n.Load()
+		w.off(false, "h2")
+		pass(time.Minute)
+		if n := counted.n.Load() - before; n > 20 {
+			t.Errorf("%d queries in a minute of 12 evaluations", n)
+		}
+	})
+}
+
+// countedQueries counts the queries.
+type countedQueries struct {
+	Queries
+
+	n atomic.Int64
+}
+
+func (q *countedQueries) Range(ctx context.Context, expr string, start, end time.Time, step time.Duration) (query.Matrix, error) {
+	q.n.Add(1)
+	return q.Queries.Range(ctx, expr, start, end, step)
+}
+
+// Late data is worked in by the next process if the one that noted it did not come to
+// it.
+func TestLateDataIsWorkedInByTheNextProcess(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1", "h2"}, func(t *testing.T, w *world) {
+		late := &lateWorld{world: w}
+		withLate := func(_ *Config, d *Deps) { d.Data = late }
+		w.rules.set(groupOf(every, "Full: disk > 90; for 30s"))
+		p := w.start(withLate)
+		pass(30 * time.Minute)
+		w.breakQueries(errDatabase)
+		from := time.Now().Add(-20 * time.Minute)
+		late.fill("h1", from, from.Add(10*time.Minute), 95)
+		pass(10 * time.Second)
+		p.kill()
+		if len(w.store.lateData) != 1 || len(w.episodes()) != 0 {
+			t.Fatalf("noted: %v; episodes: %v", w.store.lateData, w.episodes())
+		}
+		w.breakQueries(nil)
+		p = w.start(withLate)
+		defer p.end()
+		pass(30 * time.Second)
+		w.expect()
+		if got := w.episodes(); len(got) != 1 || len(w.store.lateData) != 0 {
+			t.Errorf("the episodes are %q, and %v is left", got, w.store.lateData)
+		}
+	})
+}
+
+// Corrections are made again after the platform failed.
+func TestCorrectionsOutlastAFailure(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
+		late := &lateWorld{world: w}
+		w.rules.set(groupOf(every, "Full: disk > 90"))
+		p := w.start(func(_ *Config, d *Deps) { d.Data = late })
+		defer p.end()
+		pass(30 * time.Minute)
+		w.breakQueries(errDatabase)
+		from := time.Now().Add(-20 * time.Minute)
+		late.fill("h1", from, from.Add(10*time.Minute), 95)
+		pass(10 * time.Second)
+		w.breakQueries(nil)
+		pass(time.Minute)
+		if got := w.episodes(); len(got) != 1 {
+			t.Errorf("the episodes are %q", got)
+		}
+	})
+}
+
+func TestLateDataIsBounded(t *testing.T) {
+	t.Parallel()
+	var d lateData
+	for i := range int64(200) {
+		d.add("", Span{Agent: fmt.Sprint(i % 50), From: i, To: i + 1})
+		if d.bound(100) != 0 {
+			t.Fatal("something is left out that could be one")
+		}
 	}
-	spans = addSpan(addSpan(nil, Span{From: 0, To: 1000}), Span{From: 2000, To: 3000})
-	if len(spans) != 1 || spans[0].To != 3000 {
-		t.Errorf("neighbours are apart: %v", spans)
+	if len(d.list) > 100 {
+		t.Errorf("%d spans", len(d.list))
+	}
+	var c alert.Commit
+	d.fill(&c)
+	first := map[string]bool{}
+	for _, s := range c.LateData {
+		if !first[s.Agent] && s.From > 50 {
+			t.Errorf("the first span of %+v is lost", s)
+		}
+		first[s.Agent] = true
+	}
+	for i := range int64(1000) {
+		d.add("", Span{Agent: fmt.Sprint(i), From: i, To: i})
+	}
+	if left := d.bound(100); left != 950 || len(d.list) != 50 || d.list[49].Agent != "999" {
+		t.Errorf("%d are left out, %d there", left, len(d.list))
+	}
+	var next alert.Commit
+	if d.fill(&next); next.WorkedIn != c.LateData[len(c.LateData)-1].Seq || len(next.LateData) != 50 {
+		t.Errorf("commits %d, %d", next.WorkedIn, len(next.LateData))
+	}
+}
+
+func TestSpansThatAdjoinAreOne(t *testing.T) {
+	t.Parallel()
+	far := spanReach.Milliseconds() + 3001
+	got := joined([]Span{{From: 0, To: 1000}, {Agent: "a", To: 5}, {From: 2000, To: 3000}, {From: far, To: far}, {From: 2 * far, To: 2 * far}})
+	want := []Span{{From: 0, To: 3000}, {Agent: "a", To: 5}, {From: far, To: far}, {From: 2 * far, To: 2 * far}}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

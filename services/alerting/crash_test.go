@@ -19,8 +19,8 @@ var seeds = flag.Int("alerting.seeds", 3, "how many random runs the crash test d
 type script map[int][]func(*world)
 
 // faults makes a script of faults that last long enough to be noticed whatever happens
-// to the platform, with hosts that are cut off in between.
-func faults(r *rand.Rand, hosts []string, seconds int) script {
+// to the platform, with hosts that are cut off in between if so wished.
+func faults(r *rand.Rand, hosts []string, seconds int, cuts bool) script {
 	s := script{}
 	at := func(t int, f func(*world)) { s[t] = append(s[t], f) }
 	for _, h := range hosts {
@@ -28,7 +28,7 @@ func faults(r *rand.Rand, hosts []string, seconds int) script {
 			long := 90 + r.IntN(120)
 			at(t, func(w *world) { w.cpu(h, 95) })
 			at(t+long, func(w *world) { w.cpu(h, 5) })
-			if r.IntN(3) == 0 {
+			if cuts && r.IntN(3) == 0 {
 				cut := t + r.IntN(long)
 				at(cut, func(w *world) { w.cut(true, h) })
 				at(cut+10+r.IntN(20), func(w *world) { w.cut(false, h) })
@@ -82,10 +82,9 @@ func TestCrashes(t *testing.T) {
 				return func(t *testing.T, w *world) {
 					r := rand.New(rand.NewPCG(uint64(seed), 1))
 					g := groupOf(every, "High: cpu > 90", "Long: cpu > 90; for 30s", "All: avg(cpu) > 30")
-					g.Rules[2].Lateness = time.Minute // whenever it is evaluated, all data is there
 					w.rules.set(g, slower())
 					c := &crasher{w: w, r: rand.New(rand.NewPCG(uint64(seed), 2)), on: crash, p: w.start()}
-					faults(r, hosts, seconds).play(w, seconds, c.second)
+					faults(r, hosts, seconds, true).play(w, seconds, c.second)
 					c.stop()
 					if !crash {
 						told, episodes = w.byAlert(), w.episodes()
@@ -102,6 +101,50 @@ func TestCrashes(t *testing.T) {
 					}
 					if got := w.episodes(); !slices.Equal(got, episodes) {
 						t.Errorf("the episodes are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(episodes, "\n"))
+					}
+				}
+			}
+			inWorld(t, hosts, run(false))
+			inWorld(t, hosts, run(true))
+		})
+	}
+}
+
+// TestTheHistoryIsThatOfAllData cuts hosts off and kills the process at random, and
+// holds the history to that of a run in which all data was there in time.
+func TestTheHistoryIsThatOfAllData(t *testing.T) {
+	t.Parallel()
+	hosts := []string{"h1", "h2", "h3", "h4"}
+	const seconds = 1800
+	for seed := range *seeds {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			var want []string
+			run := func(disturbed bool) func(*testing.T, *world) {
+				return func(t *testing.T, w *world) {
+					r := rand.New(rand.NewPCG(uint64(seed), 3))
+					w.rules.set(groupOf(every, "High: cpu > 90; for 20s", "Two: count(cpu > 90) >= 2", "All: avg(cpu) > 50; for 30s"), slower())
+					c := &crasher{w: w, r: rand.New(rand.NewPCG(uint64(seed), 4)), on: disturbed, p: w.start()}
+					s := faults(r, hosts, seconds, false)
+					cuts := rand.New(rand.NewPCG(uint64(seed), 5))
+					for h := 0; disturbed && h < 2; h++ { // of the others enough are there
+						for at := 60; at < seconds-400; at += 60 + cuts.IntN(300) {
+							s[at] = append(s[at], func(w *world) { w.cut(true, hosts[h]) })
+							at += 5 + cuts.IntN(300)
+							s[at] = append(s[at], func(w *world) { w.cut(false, hosts[h]) })
+						}
+					}
+					s.play(w, seconds, c.second)
+					c.stop()
+					if !disturbed {
+						want = w.episodes()
+						return
+					}
+					if got := w.episodes(); !slices.Equal(got, want) || len(want) < 30 {
+						t.Errorf("the episodes are\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+					}
+					if len(w.store.lateData) != 0 {
+						t.Errorf("not worked in: %v", w.store.lateData)
 					}
 				}
 			}
@@ -167,9 +210,13 @@ func (c *crasher) second(t int) {
 func (c *crasher) stop() {
 	c.on = false
 	c.w.store.locked(func() { c.w.store.before, c.w.store.after = nil, nil })
+	if c.p != nil && c.p.store.dead.Load() {
+		c.p.kill()
+		c.p = nil
+	}
 	if c.p == nil {
 		c.p = c.w.start()
 	}
-	pass(time.Minute)
+	pass(2 * time.Minute)
 	c.p.end()
 }

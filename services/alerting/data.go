@@ -33,6 +33,8 @@ type AgentStatus struct {
 	Newest       int64 // time of its newest sample
 	LastSeen     int64 // when something came from it last; 0 if that is not known
 	Connected    bool
+	LateFrom     int64  // LateFrom <= t <= LateTo has all data that came late, as after an
+	LateTo       int64  // outage; 0 if none did
 	CatchingUp   bool   // it sends what it has kept while it could not send
 	Collector    string // where it is, or was last
 	Site         string

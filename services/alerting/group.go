@@ -28,6 +28,7 @@ type group struct {
 	done    int64               // evaluated up to there, but for those that follow
 	late    map[string]int64    // agents, and many, that are behind: up to where
 	missing map[string]int64    // agents of alerts that nobody knows: since when
+	without map[string]bool     // agents among late without which rules over many were evaluated
 	ahead   map[string]int64    // agents, and many, that were evaluated further before the clock was set back
 	failing map[string]*failure // by rule: those behind because they fail
 	catchup *catchup            // what is being caught up, over several jobs
@@ -35,7 +36,8 @@ type group struct {
 	stored standing // what is committed, or about to be
 	busy   bool
 	again  time.Time // no catching up before
-	spans  []Span    // of which data came late
+	worked int64     // late data up to there is worked in
+	rest   time.Time // no correcting before
 	health []ruleHealth
 }
 
@@ -64,7 +66,7 @@ func newGroup(def *rule.Group, cfg *Config, opt eval.Options, alerts []alert.Ale
 	}
 	g := &group{
 		def: def, eval: e, rules: e.Rules(), interval: def.Interval.Milliseconds(), offset: def.Offset.Milliseconds(),
-		done: s.done, late: map[string]int64{}, missing: map[string]int64{}, ahead: map[string]int64{}, failing: map[string]*failure{},
+		done: s.done, late: map[string]int64{}, missing: map[string]int64{}, without: map[string]bool{}, ahead: map[string]int64{}, failing: map[string]*failure{},
 	}
 	if g.interval <= 0 {
 		return nil, fmt.Errorf("set up rule group %s: its interval is %s; at least 1ms is needed", def.ID(), def.Interval)
@@ -116,6 +118,12 @@ func (g *group) takeStands(s standing) {
 	}
 	if !g.has(overMany) {
 		delete(g.late, many)
+		return
+	}
+	for who, stand := range g.late {
+		if who != many && stand < g.standOf(many) {
+			g.without[who] = true // it may have been
+		}
 	}
 }
 
@@ -148,16 +156,17 @@ func (g *group) standOf(who string) int64 {
 // standing returns what is to be stored. Who is behind by one interval only is not
 // written down one by one: the group as a whole is stored as standing there, and a
 // process that goes on from it evaluates that time again, which changes nothing for
-// those that were evaluated already.
+// those that were evaluated already. That includes what was evaluated over many without
+// somebody, who so is written down.
 func (g *group) standing() standing {
 	s := newStanding(g.done)
-	for _, stand := range g.late {
-		if stand >= g.done-g.interval {
+	for who, stand := range g.late {
+		if stand >= g.done-g.interval && !g.without[who] {
 			s.done = min(s.done, stand)
 		}
 	}
 	for who, stand := range g.late {
-		if stand < s.done {
+		if stand < s.done || g.without[who] {
 			s.late[who] = stand
 		}
 	}

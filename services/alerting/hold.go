@@ -139,6 +139,7 @@ func (l *leader) endMissing(g *group, f *fleet) {
 		l.takeResult(g.eval.End(l.now.UnixMilli(), func(a *alert.Alert) bool { return a.Agent != id }))
 		delete(g.missing, id)
 		delete(g.late, id)
+		delete(g.without, id)
 		l.movedGroup(g)
 	}
 	// Those that are only noted as late have no alerts, and nothing to make up for.

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/esolutions/esmon/services/alert"
 	"github.com/esolutions/esmon/services/metric"
 	"github.com/esolutions/esmon/services/rule/eval"
 )
@@ -16,12 +17,15 @@ type job struct {
 	g     *group
 	fleet *fleet
 	now   time.Time
-	upto  int64 // the newest evaluation whose data was read
-	fresh int64 // from then on what comes from no agent came without a gap
+	upto  int64            // the newest evaluation whose data was read
+	fresh int64            // from then on what comes from no agent came without a gap
+	late  []alert.LateData // what is to be worked in
 
 	timeouts int // rules in a row that took too long: it is the database
 	result   changes
 	rounds   int
+	worked   int64  // late data up to there is worked in
+	noted    []Span // of which rules over many were evaluated without all that came later
 }
 
 // outcome is what a job did. err is set only if it was interrupted: then the group
@@ -30,6 +34,8 @@ type outcome struct {
 	g      *group
 	result changes
 	rounds int
+	worked int64
+	noted  []Span
 	took   time.Duration
 	err    error
 }
@@ -38,6 +44,7 @@ type outcome struct {
 // agents, rules that failed, and agents that were behind.
 func (j *job) run(ctx context.Context) outcome {
 	began := time.Now()
+	j.worked = j.g.worked
 	j.leaveOut()
 	most := int64(evaluateTimes)
 	if j.g.eval.Interleaved() {
@@ -50,7 +57,7 @@ func (j *job) run(ctx context.Context) outcome {
 	j.failed(ctx)
 	j.catchUp(ctx)
 	j.correct(ctx)
-	return outcome{g: j.g, result: j.result, rounds: j.rounds, took: time.Since(began), err: ctx.Err()}
+	return outcome{g: j.g, result: j.result, rounds: j.rounds, worked: j.worked, noted: j.noted, took: time.Since(began), err: ctx.Err()}
 }
 
 // times returns the times of evaluation after one, up to the other.
@@ -61,6 +68,10 @@ func (g *group) times(after, upto int64) []int64 {
 	}
 	return ts
 }
+
+// leaveOutShare is which share of how far back agents are caught up they may stand
+// further back before the rest is passed over.
+const leaveOutShare = 10
 
 // leaveOut passes over what is too long ago to be made up for.
 func (j *job) leaveOut() {
@@ -74,11 +85,13 @@ func (j *job) leaveOut() {
 		f.stand = max(f.stand, g.floor(g.done-limit))
 	}
 	for who, stand := range g.late {
-		oldest := g.floor(g.done - j.a.cfg.AgentCatchUpLimit.Milliseconds())
+		far := j.a.cfg.AgentCatchUpLimit.Milliseconds()
+		oldest := g.floor(g.done - far)
 		if who == many {
-			oldest = g.floor(g.done - limit)
+			far, oldest = limit, g.floor(g.done-limit)
 		}
-		if stand < oldest && (g.catchup == nil || !g.catchup.agents[who]) {
+		// Not at every time anew: it would be stored each time, for hosts that are gone.
+		if stand < oldest-far/leaveOutShare && (g.catchup == nil || !g.catchup.agents[who]) {
 			g.late[who] = oldest
 		}
 	}
@@ -105,6 +118,9 @@ func (j *job) round(ctx context.Context, times []int64) {
 	if ctx.Err() != nil {
 		return
 	}
+	if together {
+		j.noteWithout(prev, last)
+	}
 	if g.has(overMany) && !together && !wasMany && g.standOf(many) == prev {
 		g.late[many] = prev
 	}
@@ -130,6 +146,22 @@ func (j *job) noteLate(prev, last int64) {
 	}
 	for id := range g.missing {
 		note(id, j.fleet.complete(id))
+	}
+}
+
+// noteWithout notes the agents that rules over many were evaluated without, at times
+// after one, up to the last. Once they are level the history is corrected.
+func (j *job) noteWithout(prev, last int64) {
+	g := j.g
+	for id, s := range j.fleet.agents {
+		upto := g.floor(s.Complete + g.offset)
+		if upto >= last || s.LastSeen == 0 || g.ahead[id] >= last {
+			continue
+		}
+		g.without[id] = true
+		if _, late := g.late[id]; !late {
+			g.late[id] = max(prev, upto)
+		}
 	}
 }
 
@@ -213,6 +245,7 @@ func (j *job) overManyAt(ctx context.Context, stand int64, times []int64) {
 	if ctx.Err() != nil {
 		return
 	}
+	j.noteWithout(stand, last)
 	if g.late[many] = last; last >= g.done {
 		delete(g.late, many)
 	}

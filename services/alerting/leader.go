@@ -97,7 +97,7 @@ type leader struct {
 	changed bool                // there are other rules
 
 	leftover  map[alert.Key]time.Time // alerts that no rule has any more: since when
-	spans     []Span                  // of data that came late, not given to groups yet
+	late      lateData
 	closings  closings
 	advance   advance
 	agentsNow *fleet // at this look; nil until somebody asked
@@ -143,6 +143,7 @@ func (a *Alerting) takeLead(ctx context.Context, groups []*rule.Group) (*leader,
 	for i := range s.Alerts {
 		l.book[s.Alerts[i].Key] = s.Alerts[i]
 	}
+	l.late.restore(s.LateData)
 	l.look.begin(a, l.now)
 	l.setRules(groups)
 	l.look.gap(l.oldest(), l.now)
@@ -222,8 +223,11 @@ func (l *leader) setGroup(def *rule.Group, was *group, alerts map[string][]alert
 	if err != nil {
 		return nil, err
 	}
+	if s.done == 0 {
+		g.worked = l.late.last // nothing was evaluated without it
+	}
 	if was != nil {
-		g.stored, g.missing, g.ahead, g.spans = was.stored, was.missing, was.ahead, was.spans
+		g.stored, g.missing, g.ahead, g.worked = was.stored, was.missing, was.ahead, was.worked
 		return g, nil
 	}
 	delete(l.stood, def.ID()) // the group knows it by now
@@ -305,13 +309,6 @@ func ended(a alert.Alert, now int64, why string) eval.Result {
 	}
 	a.Resolved = max(now, a.Fired)
 	r.Events = []alert.Event{{Key: a.Key, Time: a.Resolved, Kind: alert.EventResolved, Message: why, Value: a.Value}}
-	r.Episodes = []alert.Episode{episodeOf(&a)}
+	r.Episodes = []alert.Episode{a.Episode()}
 	return r
-}
-
-func episodeOf(a *alert.Alert) alert.Episode {
-	return alert.Episode{
-		Key: a.Key, RuleID: a.RuleID, Labels: a.Labels, Active: a.Active, Fired: a.Fired, Resolved: a.Resolved,
-		FireValue: a.FireValue, LastValue: a.Value, Corrected: a.Corrected,
-	}
 }

@@ -136,7 +136,7 @@ func (l *leader) takeExternal(a alert.Alert) {
 		c.events = append(c.events, alert.Event{Key: a.Key, Time: a.Resolved, Kind: alert.EventResolved, Value: a.Value})
 	}
 	c.alert(a)
-	c.episode(episodeOf(&a))
+	c.episode(a.Episode())
 	l.take(&c)
 }
 

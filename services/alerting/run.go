@@ -93,6 +93,9 @@ func (l *leader) schedule() {
 			l.goBack(g, l.fleet(), now)
 		}
 		j := &job{a: l.a, g: g, now: l.look.mono, upto: max(g.done, l.look.newest(g)), fresh: l.look.fresh}
+		if !l.pending.history() { // the history is corrected as it is stored
+			j.late = l.late.after(g.worked)
+		}
 		if !j.mayBeDue() {
 			continue
 		}
@@ -116,7 +119,7 @@ func (j *job) mayBeDue() bool {
 	case j.now.Before(g.again):
 		return false
 	}
-	return len(g.late)+len(g.failing)+len(g.spans) > 0 || g.catchup != nil
+	return len(g.late)+len(g.failing) > 0 || g.catchup != nil || j.mayCorrect()
 }
 
 // due tells whether the job would do anything.
@@ -136,8 +139,10 @@ func (j *job) due() bool {
 			return true
 		}
 	}
-	return g.catchup != nil || len(g.spans) > 0 || j.anyReady()
+	return g.catchup != nil || j.mayCorrect() || j.anyReady()
 }
+
+func (j *job) mayCorrect() bool { return len(j.late) > 0 && !j.now.Before(j.g.rest) }
 
 // catchUpLook is what looking at an agent that is behind may cost, and a little more:
 // so much longer it is not looked again.
@@ -192,7 +197,7 @@ func (l *leader) pause() time.Duration {
 		if g.busy {
 			continue // its outcome comes by itself
 		}
-		if rest := g.again.Sub(l.look.mono); rest > 0 && len(g.late)+len(g.spans) > 0 {
+		if rest := g.again.Sub(l.look.mono); rest > 0 && (len(g.late) > 0 || g.worked < l.late.last) {
 			until(rest)
 		}
 	}

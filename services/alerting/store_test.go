@@ -21,6 +21,7 @@ type memoryStore struct {
 	epoch    int64
 	progress map[string]int64
 	late     map[[2]string]int64
+	lateData map[int64]alert.LateData
 	alerts   map[alert.Key]alert.Alert
 	groups   map[string]alert.Group
 	operator alert.Operator
@@ -47,7 +48,7 @@ type eventID struct {
 
 func newMemoryStore() *memoryStore {
 	return &memoryStore{
-		progress: map[string]int64{}, late: map[[2]string]int64{}, alerts: map[alert.Key]alert.Alert{},
+		progress: map[string]int64{}, late: map[[2]string]int64{}, lateData: map[int64]alert.LateData{}, alerts: map[alert.Key]alert.Alert{},
 		groups: map[string]alert.Group{}, episodes: map[alert.EpisodeID]alert.Episode{}, events: map[eventID]alert.Event{},
 		ids: map[string]bool{}, external: map[alert.Key]alert.ExternalAlert{},
 	}
@@ -99,6 +100,7 @@ func (s *memoryStore) snapshot() alert.Snapshot {
 	for id, t := range s.late {
 		snap.Late = append(snap.Late, alert.Late{Group: id[0], Agent: id[1], Evaluated: t})
 	}
+	snap.LateData = slices.SortedFunc(maps.Values(s.lateData), func(a, b alert.LateData) int { return cmp.Compare(a.Seq, b.Seq) })
 	for _, a := range s.alerts {
 		snap.Alerts = append(snap.Alerts, a)
 	}
@@ -121,6 +123,10 @@ func (s *memoryStore) Commit(ctx context.Context, epoch int64, c *alert.Commit) 
 func (s *memoryStore) commitState(c *alert.Commit) {
 	for _, l := range c.Caught {
 		delete(s.late, [2]string{l.Group, l.Agent})
+	}
+	maps.DeleteFunc(s.lateData, func(seq int64, _ alert.LateData) bool { return seq <= c.WorkedIn })
+	for _, d := range c.LateData {
+		s.lateData[d.Seq] = d
 	}
 	for _, key := range c.Forget {
 		delete(s.alerts, key)

@@ -51,6 +51,8 @@ type host struct {
 	every     int64 // seconds between its readings, and it says when the next will be; 0: each second, and it does not
 	phase     int64 // when in them
 	seen      int64
+	lateFrom  int64 // of what came late
+	lateTo    int64
 	site      string
 	collector string
 }
@@ -126,6 +128,12 @@ func (w *world) measure(h *host, now int64) {
 		}
 		return
 	}
+	if oldest := h.kept[0].T; now-oldest > 5000 {
+		if h.lateTo == 0 {
+			h.lateFrom = oldest
+		}
+		h.lateTo = now
+	}
 	w.memory.Add(h.kept...)
 	h.kept, h.complete, h.newest = nil, now+1000*h.every, now
 }
@@ -185,7 +193,7 @@ func (w *world) Agents() []AgentStatus {
 func (h *host) status() AgentStatus {
 	return AgentStatus{
 		ID: "agent-" + h.id, HostName: h.id + ".example", Complete: h.complete, Newest: h.newest, LastSeen: h.seen, Connected: !h.cut && !h.off,
-		CatchingUp: h.catching, Collector: h.collector, Site: h.site,
+		LateFrom: h.lateFrom, LateTo: h.lateTo, CatchingUp: h.catching, Collector: h.collector, Site: h.site,
 		Labels: metric.NewLabels(metric.Label{Name: "host_id", Value: h.id}),
 	}
 }

@@ -22,6 +22,7 @@ func (i *installation) fillAlerts() {
 	var c alert.Commit
 	c.Progress = []alert.Progress{{Group: "g", Evaluated: 7}}
 	c.Late = []alert.Late{{Group: "g", Agent: "", Evaluated: 5}, {Group: "g", Agent: "agent-1", Evaluated: 6}}
+	c.LateData = []alert.LateData{{Seq: 3, Agent: "agent-1", From: 1, To: 2}, {Seq: 4, Group: "g", From: 1, To: 2}}
 	c.Alerts = []alert.Alert{{Key: key, RuleID: "r", Labels: labels, State: alert.Firing, Value: 0.1, Annotations: map[string]string{"a": "x\x00y"}}}
 	c.Groups = []alert.Group{{Key: "g", Doc: []byte{0, 255}}, {Key: "h", Doc: []byte{}}}
 	c.Episodes = []alert.Episode{{Key: key, RuleID: "r", Labels: labels, Fired: 3}, {Key: key, RuleID: "r", Labels: labels, Fired: 1, Resolved: 2}}

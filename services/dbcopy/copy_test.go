@@ -111,7 +111,7 @@ func TestCopyAnswersTheSame(t *testing.T) {
 	if len(kinds) != 3 {
 		t.Errorf("the installation has not every kind of block: %v", kinds)
 	}
-	if s.Before || s.Tokens != 3 || s.Agents != 4 || s.AlertRows != 22 || s.Entities != 5 || s.Schemas != 2 || s.Pairs != 10 || s.Rejected != 8 || len(s.Partitions) != 1 || s.Partitions[0].Blocks != len(blocks) {
+	if s.Before || s.Tokens != 3 || s.Agents != 4 || s.AlertRows != 24 || s.Entities != 5 || s.Schemas != 2 || s.Pairs != 10 || s.Rejected != 8 || len(s.Partitions) != 1 || s.Partitions[0].Blocks != len(blocks) {
 		t.Errorf("%+v", s)
 	}
 	if got, want := positionOf(t.Context(), t, to.Chunks()), (tsdb.Position{Offset: 1, Cut: positionOf(t.Context(), t, i.file.Chunks()).Cut}); got != want {

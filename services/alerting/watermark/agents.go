@@ -134,6 +134,7 @@ func (t *Tracker) status(p *control.Presence) alerting.AgentStatus {
 	}
 	if a := t.agents[p.ID]; a != nil {
 		s.Complete, s.Newest, s.LastSeen = a.complete, a.newest, max(s.LastSeen, a.seen)
+		s.LateFrom, s.LateTo = a.lateFrom, a.lateTo
 		s.CatchingUp = a.complete < a.seen-behindIs.Milliseconds()
 	}
 	return s

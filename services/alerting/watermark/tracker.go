@@ -18,10 +18,14 @@ const (
 	// behindIs is how old the data of an agent that sends is when it counts as catching
 	// up.
 	behindIs = time.Minute
+	// lateIs is how old data is when it comes that did not come at once.
+	lateIs = 5 * time.Second
 	// ticksKept bounds the memory of ticks under way.
 	ticksKept = 1024
-	// spansKept bounds the memory of late data that nobody asked about yet.
+	// spansKept and spansFor bound the memory of late data that nobody asked about:
+	// where another process leads, nobody does.
 	spansKept = 100_000
+	spansFor  = time.Hour
 )
 
 // Deps is what a tracker stands on.
@@ -42,7 +46,7 @@ type Tracker struct {
 	ticks   map[int64]struct{} // own ticks that are under way, Unix milliseconds
 	read    map[int]int64      // by partition: the newest own tick that came back
 	agents  map[string]*agent
-	late    []alerting.Span
+	late    []lateSpan
 	known   *inventory
 	knownAt time.Time
 }
@@ -53,6 +57,14 @@ type agent struct {
 	complete  int64 // its data before this is complete
 	newest    int64 // time of its newest sample
 	seen      int64 // collector's clock when its newest batch came
+	lateFrom  int64 // of all data that came later than lateIs
+	lateTo    int64
+}
+
+// lateSpan is late data and when it came.
+type lateSpan struct {
+	alerting.Span
+	came int64
 }
 
 var _ alerting.Data = (*Tracker)(nil)
@@ -108,17 +120,22 @@ func (t *Tracker) batch(partition int, r *record.Record, i int) {
 	if b.AgentID == "" || !ok {
 		return
 	}
+	isLate := b.Received-oldest > lateIs.Milliseconds()
 	a := t.agents[b.AgentID]
 	if a == nil {
 		a = &agent{}
 		t.agents[b.AgentID] = a
-		if t.enrolledLately(b.AgentID) {
-			// Rules were evaluated at these times as if the host were not there.
-			t.addLate(alerting.Span{Agent: b.AgentID, From: oldest, To: newest})
+		if isLate || t.enrolledLately(b.AgentID) {
+			// Rules may have been evaluated at these times, as if the host were not there
+			// or before this process began to read.
+			t.addLate(b.Received, alerting.Span{Agent: b.AgentID, From: oldest, To: newest})
 		}
 	}
+	if isLate {
+		a.late(oldest, newest)
+	}
 	if oldest < a.complete {
-		t.addLate(alerting.Span{Agent: b.AgentID, From: oldest, To: min(newest, a.complete-1)})
+		t.addLate(b.Received, alerting.Span{Agent: b.AgentID, From: oldest, To: min(newest, a.complete-1)})
 	}
 	complete := b.Complete
 	if complete == 0 { // an agent that does not say: what is newer than this may come still
@@ -131,27 +148,38 @@ func (t *Tracker) batch(partition int, r *record.Record, i int) {
 	a.newest = max(a.newest, min(newest, latest))
 }
 
+// late notes of which time data came late.
+func (a *agent) late(from, to int64) {
+	if a.lateTo == 0 {
+		a.lateFrom = from
+	}
+	a.lateFrom, a.lateTo = min(a.lateFrom, from), max(a.lateTo, to)
+}
+
 // addLate remembers late data; what adjoins the span before is one with it.
-func (t *Tracker) addLate(s alerting.Span) {
+func (t *Tracker) addLate(came int64, s alerting.Span) {
 	if n := len(t.late); n > 0 && t.late[n-1].Agent == s.Agent {
 		last := &t.late[n-1]
-		last.From, last.To = min(last.From, s.From), max(last.To, s.To)
+		last.came, last.From, last.To = came, min(last.From, s.From), max(last.To, s.To)
 		return
 	}
-	if len(t.late) >= spansKept {
-		t.log.Warn("too much data came late at once; the history of alerts is not corrected for all of it", "kept", spansKept)
-		return
+	for len(t.late) >= spansKept || len(t.late) > 0 && t.late[0].came < came-spansFor.Milliseconds() {
+		t.late = t.late[1:]
 	}
-	t.late = append(t.late, s)
+	t.late = append(t.late, lateSpan{s, came})
 }
 
 // Backfilled implements alerting.Backfiller.
 func (t *Tracker) Backfilled() []alerting.Span {
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	late := t.late
 	t.late = nil
-	return late
+	t.mu.Unlock()
+	spans := make([]alerting.Span, len(late))
+	for i := range late {
+		spans[i] = late[i].Span
+	}
+	return spans
 }
 
 // Changed implements alerting.Data.

@@ -276,6 +276,45 @@ func TestFirstDataOfANewHostIsLate(t *testing.T) {
 	}
 }
 
+// TestOldDataAtTheBeginningIsLate: rules may have been evaluated before this process
+// began to read.
+func TestOldDataAtTheBeginningIsLate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	for _, id := range []string{"a1", "a2"} {
+		w.enrol(id, id, func(p *control.Presence) { p.Enrolled = epoch.Add(-time.Hour) })
+	}
+	w.append(0, "a1", at(1000), at(1001), at(998))
+	w.append(0, "a2", at(1000), at(1001), at(500), at(600))
+	w.append(0, "a2", at(1010), at(1011), at(1009))
+	if s := w.agent("a1"); s.LateFrom != 0 || s.LateTo != 0 {
+		t.Errorf("nothing of a1 came late: %+v", s)
+	}
+	if s := w.agent("a2"); s.LateFrom != at(500) || s.LateTo != at(600) {
+		t.Errorf("what came late of a2: %+v", s)
+	}
+	want := []alerting.Span{{Agent: "a2", From: at(500), To: at(600)}}
+	if got := w.Backfilled(); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestWhatNobodyAsksForIsForgotten: another process leads.
+func TestWhatNobodyAsksForIsForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, 0)
+	for _, id := range []string{"a1", "a2"} {
+		w.enrol(id, id, func(p *control.Presence) { p.Enrolled = epoch.Add(-time.Hour) })
+		w.append(0, id, at(10), at(100), at(9))
+	}
+	w.append(0, "a1", at(110), at(110), at(30))
+	w.append(0, "a2", at(110+3601), at(110), at(40))
+	want := []alerting.Span{{Agent: "a2", From: at(40), To: at(40)}}
+	if got := w.Backfilled(); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 func TestWhoStandsBehindLabels(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, 0)

@@ -39,6 +39,8 @@ type Rows struct {
 	Gone       []string
 	Late       []alert.Late
 	Caught     []alert.Late
+	WorkedIn   int64
+	LateData   []alert.LateData
 	Alerts     []Doc
 	Forget     []string
 	Episodes   []Episode
@@ -78,9 +80,14 @@ func (r *Rows) addProgress(c *alert.Commit) (err error) {
 			check.text("agent", list[i].Agent)
 		}
 	}
+	for i := range c.LateData {
+		check.text("rule group", c.LateData[i].Group)
+		check.text("agent", c.LateData[i].Agent)
+	}
 	r.Progress = lastOf(c.Progress, func(p *alert.Progress) string { return p.Group })
 	r.Late = lastOf(c.Late, func(l *alert.Late) [2]string { return [2]string{l.Group, l.Agent} })
-	r.Caught = c.Caught
+	r.Caught, r.WorkedIn = c.Caught, c.WorkedIn
+	r.LateData = lastOf(c.LateData, func(d *alert.LateData) int64 { return d.Seq })
 	return check.err
 }
 

@@ -45,6 +45,7 @@ func Tables() []Table {
 	return []Table{
 		{Name: "alert_progress", Key: 1, Columns: []Column{t("rule_group"), i("evaluated_ms")}},
 		{Name: "alert_late", Key: 2, Columns: []Column{t("rule_group"), t("agent"), i("evaluated_ms")}},
+		{Name: "alert_late_data", Key: 1, Columns: []Column{i("seq"), t("rule_group"), t("agent"), i("from_ms"), i("to_ms")}},
 		{Name: "alerts", Key: 1, Columns: []Column{t("key"), t("doc")}},
 		{Name: "alert_groups", Key: 1, Columns: []Column{t("key"), b("doc")}},
 		{Name: "alert_episodes", Key: 2, Columns: []Column{t("key"), i("fired_ms"), i("resolved_ms"), t("rule_id"), t("doc")}},

@@ -117,6 +117,7 @@ func fullCommit() *alert.Commit {
 	return &alert.Commit{
 		Progress: []alert.Progress{{Group: "f;a", Evaluated: 3000}, {Group: "f;b", Evaluated: 3500}},
 		Late:     []alert.Late{{Group: "f;a", Agent: "agent-2", Evaluated: 2000}, {Group: "f;a", Agent: "", Evaluated: 2500}},
+		LateData: []alert.LateData{{Seq: 1, Agent: "agent-2", From: -5, To: 1000}, {Seq: 2, Group: "f;a", From: 500, To: 500}},
 		Alerts:   []alert.Alert{a, b},
 		Episodes: []alert.Episode{episode(a.Key, "rule", 2000, 0), episode(b.Key, "rule", 2000, 0)},
 		Events:   []alert.Event{event(a.Key, 2000, alert.EventPending), event(a.Key, 2000, alert.EventFiring), event(b.Key, 2000, alert.EventFiring)},

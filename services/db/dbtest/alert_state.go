@@ -36,7 +36,7 @@ var alertStateTests = map[string]func(*testing.T, alert.Store){
 func testAlertsEmpty(t *testing.T, s alert.Store) {
 	isEmpty := func(x alert.Snapshot) {
 		t.Helper()
-		n := len(x.Progress) + len(x.Late) + len(x.Alerts) + len(x.Groups) + len(x.Operator.Silences) + len(x.Operator.Acks) + len(x.Operator.Overrides)
+		n := len(x.Progress) + len(x.Late) + len(x.LateData) + len(x.Alerts) + len(x.Groups) + len(x.Operator.Silences) + len(x.Operator.Acks) + len(x.Operator.Overrides)
 		if n > 0 || x.Version != versionOf(t, s) {
 			t.Errorf("got %+v", x)
 		}
@@ -69,6 +69,7 @@ func testAlertsRoundTrip(t *testing.T, s alert.Store) {
 		same(t, "groups", state.Groups, c.Groups)
 		same(t, "progress", state.Progress, c.Progress)
 		same(t, "late agents", state.Late, []alert.Late{c.Late[1], c.Late[0]})
+		same(t, "late data", state.LateData, c.LateData)
 	}
 	check(stateOf(t, s))
 	second, state, err := s.Lead(t.Context(), "b")
@@ -99,6 +100,8 @@ func testAlertsReplace(t *testing.T, s alert.Store) {
 		Progress: []alert.Progress{{Group: "f;a", Evaluated: 9000}},
 		Late:     []alert.Late{{Group: "f;b", Agent: "agent-2", Evaluated: 1}},
 		Caught:   []alert.Late{{Group: "f;a", Agent: "agent-2"}, {Group: "f;a", Agent: "nobody"}},
+		WorkedIn: 1,
+		LateData: []alert.LateData{{Seq: 2, Agent: "agent-3", From: 1, To: 2}, {Seq: 1, Group: "f;b", From: 3, To: 4}},
 		Alerts:   []alert.Alert{a}, Forget: []alert.Key{c.Alerts[1].Key, "unknown"},
 		Episodes: []alert.Episode{e}, Unmade: []alert.EpisodeID{{Key: c.Alerts[1].Key, Fired: 2000}, {Key: a.Key, Fired: 1}},
 		Groups: []alert.Group{{Key: "g1", Doc: []byte("new")}, {Key: "g2"}, {Key: "g3"}},
@@ -108,6 +111,9 @@ func testAlertsReplace(t *testing.T, s alert.Store) {
 	same(t, "groups", state.Groups, []alert.Group{{Key: "g1", Doc: []byte("new")}})
 	same(t, "progress", state.Progress, []alert.Progress{{Group: "f;a", Evaluated: 9000}, {Group: "f;b", Evaluated: 3500}})
 	same(t, "late agents", state.Late, []alert.Late{{Group: "f;a", Agent: "", Evaluated: 2500}, {Group: "f;b", Agent: "agent-2", Evaluated: 1}})
+	same(t, "late data", state.LateData, []alert.LateData{{Seq: 1, Group: "f;b", From: 3, To: 4}, {Seq: 2, Agent: "agent-3", From: 1, To: 2}})
+	must(t, s.Commit(t.Context(), epoch, &alert.Commit{WorkedIn: 2}))
+	same(t, "late data", len(stateOf(t, s).LateData), 0)
 	must(t, s.Commit(t.Context(), epoch, &alert.Commit{Gone: []string{"f;b", "unknown", "f;b"}}))
 	same(t, "progress", stateOf(t, s).Progress, []alert.Progress{{Group: "f;a", Evaluated: 9000}})
 	episodes, err := s.Episodes(t.Context(), alert.EpisodePage{Limit: 10})
@@ -128,6 +134,7 @@ func testAlertsTwice(t *testing.T, s alert.Store) {
 		Gone:     []string{"x"},
 		Progress: []alert.Progress{{Group: "x", Evaluated: 1}, {Group: "x", Evaluated: 2}},
 		Late:     []alert.Late{{Group: "x", Agent: "a", Evaluated: 1}, {Group: "x", Agent: "a", Evaluated: 2}},
+		LateData: []alert.LateData{{Seq: 1, Agent: "a", To: 1}, {Seq: 1, Agent: "a", To: 2}},
 		Alerts:   []alert.Alert{old, now}, Forget: []alert.Key{now.Key, now.Key},
 		Episodes: []alert.Episode{c.Episodes[0], e}, Unmade: []alert.EpisodeID{e.ID()},
 		Events: []alert.Event{c.Events[0], c.Events[0]},
@@ -322,7 +329,8 @@ func testAlertsHostile(t *testing.T, s alert.Store) {
 	n.Title = "a\x00b"
 	c := &alert.Commit{
 		Progress: []alert.Progress{{Group: hostile, Evaluated: 1}}, Late: []alert.Late{{Group: hostile, Agent: hostile, Evaluated: 1}},
-		Alerts: []alert.Alert{a}, Episodes: []alert.Episode{e}, Events: []alert.Event{event(hostile, 1, hostile)},
+		LateData: []alert.LateData{{Seq: math.MaxInt64, Group: hostile, Agent: hostile, From: math.MinInt64, To: math.MaxInt64}},
+		Alerts:   []alert.Alert{a}, Episodes: []alert.Episode{e}, Events: []alert.Event{event(hostile, 1, hostile)},
 		Groups: []alert.Group{{Key: hostile, Doc: []byte(hostile)}}, Notify: []alert.Notification{n},
 	}
 	commitNow(t, s, c)
@@ -334,6 +342,7 @@ func testAlertsHostile(t *testing.T, s alert.Store) {
 	same(t, "groups", state.Groups, c.Groups)
 	same(t, "progress", state.Progress, c.Progress)
 	same(t, "late agents", state.Late, c.Late)
+	same(t, "late data", state.LateData, c.LateData)
 	if op := state.Operator; len(op.Silences) != 1 || op.Silences[0].ID != hostile || op.Silences[0].Comment != hostile+"\x00" || op.Acks[0].Author != hostile || op.Overrides[0].Person != hostile {
 		t.Errorf("got %+v", op)
 	}

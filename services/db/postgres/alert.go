@@ -83,6 +83,12 @@ func readProgress(ctx context.Context, tx pgx.Tx, s *alert.Snapshot) (err error)
 	s.Late, err = queryAll(ctx, tx, "SELECT rule_group, agent, evaluated_ms FROM alert_late ORDER BY rule_group, agent", func(row pgx.Row) (l alert.Late, err error) {
 		return l, row.Scan(&l.Group, &l.Agent, &l.Evaluated)
 	})
+	if err != nil {
+		return err
+	}
+	s.LateData, err = queryAll(ctx, tx, "SELECT seq, rule_group, agent, from_ms, to_ms FROM alert_late_data ORDER BY seq", func(row pgx.Row) (d alert.LateData, err error) {
+		return d, row.Scan(&d.Seq, &d.Group, &d.Agent, &d.From, &d.To)
+	})
 	return err
 }
 

@@ -47,6 +47,20 @@ func storeProgress(batch *pgx.Batch, r *alertrow.Rows) {
 	queueRows(batch, `INSERT INTO alert_late (rule_group, agent, evaluated_ms) SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[])
 		ON CONFLICT (rule_group, agent) DO UPDATE SET evaluated_ms = excluded.evaluated_ms`, r.Late, nil,
 		group, agent, numberColumn(func(l *alert.Late) int64 { return l.Evaluated }))
+	storeLateData(batch, r)
+}
+
+func storeLateData(batch *pgx.Batch, r *alertrow.Rows) {
+	if r.WorkedIn > 0 {
+		batch.Queue("DELETE FROM alert_late_data WHERE seq <= $1", r.WorkedIn)
+	}
+	number := func(f func(*alert.LateData) int64) func([]alert.LateData) any { return numberColumn(f) }
+	queueRows(batch, `INSERT INTO alert_late_data (seq, rule_group, agent, from_ms, to_ms)
+		SELECT * FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bigint[], $5::bigint[])
+		ON CONFLICT (seq) DO UPDATE SET rule_group = excluded.rule_group, agent = excluded.agent, from_ms = excluded.from_ms, to_ms = excluded.to_ms`,
+		r.LateData, nil, number(func(d *alert.LateData) int64 { return d.Seq }),
+		textColumn(func(d *alert.LateData) string { return d.Group }), textColumn(func(d *alert.LateData) string { return d.Agent }),
+		number(func(d *alert.LateData) int64 { return d.From }), number(func(d *alert.LateData) int64 { return d.To }))
 }
 
 func storeAlerts(batch *pgx.Batch, r *alertrow.Rows) {

@@ -76,6 +76,13 @@ func readProgress(ctx context.Context, tx *sql.Tx, s *alert.Snapshot) (err error
 	s.Late, err = collect(rows, err, func(row scanner) (l alert.Late, err error) {
 		return l, row.Scan(&l.Group, &l.Agent, &l.Evaluated)
 	})
+	if err != nil {
+		return err
+	}
+	rows, err = tx.QueryContext(ctx, "SELECT seq, rule_group, agent, from_ms, to_ms FROM alert_late_data ORDER BY seq")
+	s.LateData, err = collect(rows, err, func(row scanner) (d alert.LateData, err error) {
+		return d, row.Scan(&d.Seq, &d.Group, &d.Agent, &d.From, &d.To)
+	})
 	return err
 }
 

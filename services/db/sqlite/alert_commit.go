@@ -55,6 +55,24 @@ func storeProgress(ctx context.Context, tx *sql.Tx, r *alertrow.Rows) error {
 	if err != nil {
 		return fmt.Errorf("store late agents: %w", err)
 	}
+	return storeLateData(ctx, tx, r)
+}
+
+func storeLateData(ctx context.Context, tx *sql.Tx, r *alertrow.Rows) error {
+	if r.WorkedIn > 0 {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM alert_late_data WHERE seq <= ?", r.WorkedIn); err != nil {
+			return fmt.Errorf("delete late data that was worked in: %w", err)
+		}
+	}
+	err := execEach(ctx, tx, `INSERT INTO alert_late_data (seq, rule_group, agent, from_ms, to_ms) VALUES (?,?,?,?,?)
+		ON CONFLICT DO UPDATE SET rule_group = excluded.rule_group, agent = excluded.agent, from_ms = excluded.from_ms, to_ms = excluded.to_ms`,
+		len(r.LateData), func(i int) []any {
+			d := &r.LateData[i]
+			return []any{d.Seq, d.Group, d.Agent, d.From, d.To}
+		})
+	if err != nil {
+		return fmt.Errorf("store late data: %w", err)
+	}
 	return nil
 }
 

@@ -164,6 +164,15 @@ func (g *Group) Alerts() []alert.Alert {
 	return all
 }
 
+// Rebegin has the episode that a firing alert is in begin as the given one does, which
+// is of the same alert, and returns the alert. The alert itself fires since when it did.
+func (g *Group) Rebegin(i int, e *alert.Episode) alert.Alert {
+	a := g.machines[i].slots[e.Key].alert
+	a.Began = &alert.Beginning{Active: e.Active, Fired: e.Fired, FireValue: e.FireValue}
+	a.Corrected = true
+	return *a
+}
+
 // Open returns the episodes of the alerts that fire.
 func (g *Group) Open() []alert.Episode {
 	var open []alert.Episode

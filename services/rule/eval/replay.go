@@ -4,16 +4,16 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 
 	"github.com/esolutions/esmon/services/alert"
+	"github.com/esolutions/esmon/services/metric"
 	"github.com/esolutions/esmon/services/rule"
 )
 
 // Replay evaluates an alerting rule anew at all times from one to the other, over
 // the data as it is now, and returns the episodes that overlap them as they should
-// have been. known are the episodes that are stored for the rule; those that had begun
+// have been, and the alerts that are pending at the end. known are the episodes that are stored for the rule; those that had begun
 // before are gone on with; one that is over before it has a value again keeps the last
 // value that is stored. env says what is replayed: what is not decided is left out,
 // and known should then have no more. Nothing in the group is changed.
@@ -47,7 +47,7 @@ func (g *Group) Replay(ctx context.Context, i int, from, to int64, known []alert
 		all.Errors = append(all.Errors, *failure)
 		t = failure.T + g.interval // as when it was evaluated in time
 	}
-	all.Events = nil
+	all.Events, all.Alerts, all.Refreshed, all.Forget = nil, m.pending(), nil, nil
 	all.Add(Result{Episodes: m.open()}) // they may have been so all the time
 	all.Episodes = slices.DeleteFunc(all.Episodes, func(e alert.Episode) bool { return !overlaps(e, from, to) })
 	return all, nil
@@ -96,10 +96,20 @@ func (g *Group) times(from, to int64) (times []int64) {
 func (m *machine) open() (open []alert.Episode) {
 	for _, s := range m.active {
 		if s.alert.State == alert.Firing {
-			open = append(open, episodeOf(s.alert))
+			open = append(open, s.alert.Episode())
 		}
 	}
 	return open
+}
+
+// pending returns the alerts that are pending.
+func (m *machine) pending() (all []alert.Alert) {
+	for _, s := range m.active {
+		if s.alert.State == alert.Pending {
+			all = append(all, *s.alert)
+		}
+	}
+	return all
 }
 
 // presentAt returns what there is data of at a time, for rules that ask.
@@ -194,18 +204,29 @@ func Diff(stored, computed []alert.Episode, from, to int64) (put []alert.Episode
 	return put, unmade
 }
 
-// Agree tells whether the same alerts fire at a time by stored episodes and by those
-// that Replay returned for a span that ends then. Where they do not, the late data
-// has consequences beyond the span.
-func Agree(stored, computed []alert.Episode, to int64) bool {
-	return maps.Equal(firingAt(stored, to), firingAt(computed, to))
+// Differ returns the labels of the alerts that fire at a time by stored episodes or by
+// those that Replay returned for a span that ends then, and not by both. Where there
+// are any, the late data has consequences beyond the span.
+func Differ(stored, computed []alert.Episode, to int64) (labels []metric.Labels) {
+	were, are := firingAt(stored, to), firingAt(computed, to)
+	for key, of := range were {
+		if _, both := are[key]; !both {
+			labels = append(labels, of)
+		}
+	}
+	for key, of := range are {
+		if _, both := were[key]; !both {
+			labels = append(labels, of)
+		}
+	}
+	return labels
 }
 
-func firingAt(episodes []alert.Episode, t int64) map[alert.Key]struct{} {
-	firing := map[alert.Key]struct{}{}
+func firingAt(episodes []alert.Episode, t int64) map[alert.Key]metric.Labels {
+	firing := map[alert.Key]metric.Labels{}
 	for i := range episodes {
 		if e := &episodes[i]; e.Fired <= t && (e.Resolved == 0 || e.Resolved > t) {
-			firing[e.Key] = struct{}{}
+			firing[e.Key] = e.Labels
 		}
 	}
 	return firing

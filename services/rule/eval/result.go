@@ -146,16 +146,8 @@ func (o *outcome) resolved(a *alert.Alert, message string) {
 }
 
 func (o *outcome) episode(a *alert.Alert) {
-	e := episodeOf(a)
+	e := a.Episode()
 	o.episodes[e.ID()] = e
-}
-
-// episodeOf returns the episode that an alert is in, or was in last.
-func episodeOf(a *alert.Alert) alert.Episode {
-	return alert.Episode{
-		Key: a.Key, RuleID: a.RuleID, Labels: a.Labels, Active: a.Active, Fired: a.Fired, Resolved: a.Resolved,
-		FireValue: a.FireValue, LastValue: a.Value, Corrected: a.Corrected,
-	}
 }
 
 func (o *outcome) change(s *slot) {
