@@ -31,6 +31,7 @@ type memorySeries struct {
 	labels metric.Labels
 	t      []int64
 	v      []float64
+	h      []*Histogram // empty while there is none
 }
 
 // NewMemory returns a source without series.
@@ -63,7 +64,24 @@ func (m *Memory) add(s *Sample) {
 		i = at
 	}
 	line.t, line.v = slices.Insert(line.t, i, s.T), slices.Insert(line.v, i, s.V)
+	line.addHistogram(i, s.H)
 	m.count++
+}
+
+// addHistogram notes the histogram of a sample that was inserted, if it has one.
+func (s *memorySeries) addHistogram(i int, h *Histogram) {
+	switch {
+	case len(s.h) == 0 && h == nil:
+		return
+	case len(s.h) == 0:
+		s.h = make([]*Histogram, len(s.t)-1, len(s.t))
+	}
+	if h != nil && i > 0 {
+		h = h.after(s.h[i-1])
+	} else if h != nil {
+		h = h.after(nil)
+	}
+	s.h = slices.Insert(s.h, i, h)
 }
 
 // Len returns how many samples there are.
@@ -225,5 +243,8 @@ func (v *memoryView) Samples(dst *Samples) error {
 	to := max(from, sort.Search(len(t), func(i int) bool { return t[i] > v.maxt }))
 	dst.T = append(dst.T[:0], t[from:to]...)
 	dst.V = append(dst.V[:0], v.series.v[from:to]...)
+	if len(v.series.h) > 0 {
+		dst.H = slices.Clone(v.series.h[from:to])
+	}
 	return nil
 }

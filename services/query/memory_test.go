@@ -185,8 +185,11 @@ func TestParseSeries(t *testing.T) {
 	if _, values, err = query.ParseSeries(`max_x99999999{a="b"} 1`); err != nil || len(values) != 1 {
 		t.Errorf("a name with an x gives %v, %v", values, err)
 	}
+	if _, values, err = query.ParseSeries(`up {{count:1 buckets:[1]}}x2`); err != nil || len(values) != 3 || values[2].H.String() != "{{count:1 buckets:[1]}}" {
+		t.Errorf("histograms are %v, %v", values, err)
+	}
 	for text, want := range map[string]string{
-		`up 1x99999999`: "the limit is", `up 1x600000 1x600000`: "the limit is", `up 1x9999999999999999999`: "the limit is", `up _x18446744073709551615`: "the limit is", `up{ 1`: "unexpected", `up {{count:1}}`: "native histograms", ``: "",
+		`up 1x99999999`: "the limit is", `up 1x600000 1x600000`: "the limit is", `up 1x9999999999999999999`: "the limit is", `up _x18446744073709551615`: "the limit is", `up{ 1`: "unexpected", `up {{buckets:[` + strings.Repeat("1 ", 100) + `]}}x200000`: "too much", ``: "",
 	} {
 		if _, _, err := query.ParseSeries(text); fault.KindOf(err) != fault.Invalid && err == nil && want != "" || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%q gives %v, want %q", text, err, want)

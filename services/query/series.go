@@ -109,6 +109,7 @@ func (it *iterator) decode() error {
 	if err := s.of.ctx.Err(); err != nil {
 		return err
 	}
+	it.memory.H = nil
 	if err := s.source.Samples(&it.memory); err != nil {
 		return sourceError(s.of.ctx, err, "read samples")
 	}
@@ -123,7 +124,11 @@ func (it *iterator) decode() error {
 func (s *Samples) between(start, end int64) Samples {
 	from := sort.Search(len(s.T), func(i int) bool { return s.T[i] >= start })
 	to := from + sort.Search(len(s.T)-from, func(i int) bool { return s.T[from+i] > end })
-	return Samples{T: s.T[from:to], V: s.V[from:to]}
+	out := Samples{T: s.T[from:to], V: s.V[from:to]}
+	if s.H != nil {
+		out.H = s.H[from:to]
+	}
+	return out
 }
 
 // Next implements [chunkenc.Iterator].
@@ -150,10 +155,13 @@ func (it *iterator) Seek(t int64) chunkenc.ValueType {
 }
 
 func (it *iterator) kind() chunkenc.ValueType {
-	if it.at < len(it.samples.T) {
-		return chunkenc.ValFloat
+	switch {
+	case it.at >= len(it.samples.T):
+		return chunkenc.ValNone
+	case it.samples.H != nil && it.samples.H[it.at] != nil:
+		return chunkenc.ValFloatHistogram
 	}
-	return chunkenc.ValNone
+	return chunkenc.ValFloat
 }
 
 // At implements [chunkenc.Iterator].
@@ -165,14 +173,19 @@ func (it *iterator) AtT() int64 { return it.samples.T[it.at] }
 // AtST implements [chunkenc.Iterator]; start timestamps are not kept.
 func (*iterator) AtST() int64 { return 0 }
 
-// AtHistogram implements [chunkenc.Iterator]; there are none.
+// AtHistogram implements [chunkenc.Iterator]; there are none with whole numbers only.
 func (it *iterator) AtHistogram(*histogram.Histogram) (int64, *histogram.Histogram) {
 	return it.AtT(), nil
 }
 
-// AtFloatHistogram implements [chunkenc.Iterator]; there are none.
-func (it *iterator) AtFloatHistogram(*histogram.FloatHistogram) (int64, *histogram.FloatHistogram) {
-	return it.AtT(), nil
+// AtFloatHistogram implements [chunkenc.Iterator].
+func (it *iterator) AtFloatHistogram(into *histogram.FloatHistogram) (int64, *histogram.FloatHistogram) {
+	h := it.samples.H[it.at].native
+	if into == nil {
+		return it.AtT(), h.Copy()
+	}
+	h.CopyTo(into)
+	return it.AtT(), into
 }
 
 // Err implements [chunkenc.Iterator].

@@ -55,10 +55,12 @@ type Series interface {
 	Samples(dst *Samples) error
 }
 
-// Samples are the samples of a series; T and V have the same length.
+// Samples are the samples of a series; T and V have the same length, and so has H where
+// there are histograms among them. H is nil when a source is given Samples.
 type Samples struct {
 	T []int64
 	V []float64
+	H []*Histogram
 	// Memory is the source's own, for it to use again with the next series.
 	Memory any
 }

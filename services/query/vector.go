@@ -16,6 +16,7 @@ type Sample struct {
 	Labels metric.Labels
 	T      int64 // Unix milliseconds
 	V      float64
+	H      *Histogram // in place of V, if not nil
 }
 
 // Vector is what an expression has at one time, in the order that functions such as
@@ -50,10 +51,7 @@ func vectorFrom(value parser.Value) (Vector, error) {
 	case promql.Vector:
 		out := make(Vector, 0, len(v))
 		for i := range v {
-			if v[i].H != nil {
-				return nil, errHistogram()
-			}
-			out = append(out, Sample{Labels: labelsFrom(v[i].Metric), T: v[i].T, V: v[i].F})
+			out = append(out, Sample{Labels: labelsFrom(v[i].Metric), T: v[i].T, V: v[i].F, H: histogramOf(v[i].H)})
 		}
 		return out, nil
 	case promql.Scalar:
@@ -84,5 +82,5 @@ func matrixFrom(value parser.Value) (Matrix, error) {
 }
 
 func errHistogram() error {
-	return fault.New(fault.Invalid, reasonFailed, "the expression results in native histograms, which are not supported")
+	return fault.New(fault.Invalid, reasonFailed, "the expression results in native histograms; over time these are not supported")
 }

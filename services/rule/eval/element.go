@@ -57,6 +57,7 @@ func (es *elements) of(labels metric.Labels) *element {
 type obs struct {
 	e *element
 	v float64
+	h *query.Histogram // in place of v, if not nil
 }
 
 // template is a text of a rule with its name.

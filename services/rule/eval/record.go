@@ -158,7 +158,7 @@ func (r *recorder) step(found []obs, t, offset int64, limit int, env Env, out *o
 			continue
 		}
 		s.last, s.there, s.guessed, s.agent, s.source = t, true, false, d.Agent, o.e.labels
-		out.samples = append(out.samples, query.Sample{Labels: s.labels, T: t - offset, V: o.v})
+		out.samples = append(out.samples, query.Sample{Labels: s.labels, T: t - offset, V: o.v, H: o.h})
 	}
 	for _, s := range r.series {
 		if s.seen == r.steps || !s.there && !s.guessed || s.last >= t || !decide(env, s.source, s.agent, t).Decided {

@@ -56,7 +56,7 @@ func (g *grid) at(ctx context.Context, times []int64, buf []obs) ([]obs, error) 
 			c.points = c.points[1:]
 		}
 		if len(c.points) > 0 && c.points[0].T == at {
-			out = append(out, obs{c.e, c.points[0].V})
+			out = append(out, obs{e: c.e, v: c.points[0].V})
 		}
 	}
 	return out, nil
@@ -109,7 +109,7 @@ func (g *grid) alone(ctx context.Context, t int64, buf []obs) ([]obs, error) {
 		out = []obs{}
 	}
 	for _, s := range v {
-		out = append(out, obs{g.elements.of(s.Labels), s.V})
+		out = append(out, obs{g.elements.of(s.Labels), s.V, s.H})
 	}
 	return out, nil
 }

@@ -93,15 +93,12 @@ func text(ls metric.Labels) string { return textOf(labelMap(ls)) }
 func (s *suite) compareSamples(t exprTest, got query.Vector) {
 	expected := make(query.Vector, 0, len(t.ExpSamples))
 	for _, e := range t.ExpSamples {
-		labels, err := query.ParseLabels(e.Labels)
-		if err == nil && e.Histogram != "" {
-			err = fmt.Errorf("native histograms are not supported")
-		}
+		sample, err := e.sample()
 		if err != nil {
 			s.failures = append(s.failures, fmt.Sprintf("    expr: %q, time: %s, err: labels %q: %s", t.Expr, t.EvalTime, e.Labels, err))
 			return
 		}
-		expected = append(expected, query.Sample{Labels: labels, V: e.Value})
+		expected = append(expected, sample)
 	}
 	byLabels := func(a, b query.Sample) int { return metric.Compare(a.Labels, b.Labels) }
 	slices.SortFunc(expected, byLabels)
@@ -111,11 +108,31 @@ func (s *suite) compareSamples(t exprTest, got query.Vector) {
 	}
 }
 
+func (e *expectedSample) sample() (query.Sample, error) {
+	labels, err := query.ParseLabels(e.Labels)
+	if err != nil || e.Histogram == "" {
+		return query.Sample{Labels: labels, V: e.Value}, err
+	}
+	_, values, err := query.ParseSeries("{} " + e.Histogram)
+	switch {
+	case err != nil:
+		return query.Sample{}, err
+	case len(values) != 1:
+		return query.Sample{}, fmt.Errorf("the histogram has %d values, not one", len(values))
+	case values[0].H == nil:
+		return query.Sample{}, fmt.Errorf("expected histogram, got %g", values[0].V)
+	}
+	return query.Sample{Labels: labels, V: e.Value, H: values[0].H}, nil
+}
+
 // equalSample compares as promtool does: a value is not equal to itself if it is no
 // number, and with fuzzy_compare the last bit does not count.
 func (s *suite) equalSample(a, b query.Sample) bool {
 	if metric.Compare(a.Labels, b.Labels) != 0 {
 		return false
+	}
+	if a.H != nil || b.H != nil {
+		return a.H != nil && b.H != nil && a.H.String() == b.H.String() && a.V == b.V
 	}
 	return a.V == b.V || s.fuzzy && (math.Nextafter(a.V, math.Inf(-1)) == b.V || math.Nextafter(a.V, math.Inf(1)) == b.V)
 }
@@ -130,6 +147,10 @@ func showSamples(v query.Vector) string {
 		delete(labels, metric.NameLabel)
 		if name == "" || len(labels) > 0 {
 			name += textOf(labels)
+		}
+		if s.H != nil {
+			parts[i] = name + " " + s.H.String()
+			continue
 		}
 		parts[i] = name + " " + strconv.FormatFloat(s.V, 'E', -1, 64)
 	}

@@ -5,6 +5,6 @@
 // Start reading at [Run]. file.go is the form of the files, suite.go runs one test
 // over series in memory, compare.go says what was expected and what came.
 //
-// Native histograms are not supported, because the platform does not keep any: a test
-// that has them fails and says so.
+// Native histograms may be in the series of a test and in what is expected, as in
+// promtool, though the platform itself stores none.
 package ruletest

@@ -38,7 +38,9 @@ func TestRefused(t *testing.T) {
 		"evaluations of rules; the limit is": "evaluation_interval: 1ms\nrule_files: [rules.yml]\ntests: [{alert_rule_test: [{alertname: A, eval_time: 50y}]}]\n",
 		"values; the limit is":               "tests: [{input_series: [{series: v, values: 1x4000000000}]}]\n",
 		"more than 1000000 values":           "tests: [{input_series: [" + strings.Repeat("{series: v, values: 1x600000},", 2) + "]}]\n",
-		"native histograms":                  "tests: [{promql_expr_test: [{expr: '1', eval_time: 0, exp_samples: [{labels: '', histogram: '{{count:1}}'}]}]}]\n",
+		"expected histogram, got 5":          "tests: [{promql_expr_test: [{expr: '1', eval_time: 0, exp_samples: [{labels: '', histogram: '5'}]}]}]\n",
+		"has 3 values, not one":              "tests: [{promql_expr_test: [{expr: '1', eval_time: 0, exp_samples: [{labels: '', histogram: '{{count:1}}x2'}]}]}]\n",
+		"histograms of 20003 bytes":          "tests: [{input_series: [{series: v, values: '{{buckets:[" + strings.Repeat("1 ", 9995) + "]}}x100000'}]}]\n",
 		"unexpected character":               "tests: [{promql_expr_test: [{expr: '1', eval_time: 0, exp_samples: [{labels: '}'}]}]}]\n",
 	} {
 		t.Run(want, func(t *testing.T) {

@@ -47,8 +47,8 @@ func verdict(t *testing.T, dir, name string) (passed bool, failures string) {
 }
 
 // TestSameVerdict compares verdicts on files of other projects with promtool's. Left
-// out is what Debian's version does not know: start times, fuzzy comparison; and
-// native histograms, which are not supported here.
+// out is what Debian's version does not know: start times, fuzzy comparison and native
+// histograms.
 func TestSameVerdict(t *testing.T) {
 	t.Parallel()
 	left := []string{"start-time-test.yml", "no-test-group-interval.yml", "rules_run_fuzzy.yml", "rules_run_no_fuzzy.yml", "unittest.yml"}

@@ -93,7 +93,7 @@ func (s *suite) readInput(gap time.Duration) error {
 		for i, v := range sequence {
 			if !v.Omitted {
 				at := s.start.Add(time.Duration(i) * gap).UnixMilli()
-				line.samples = append(line.samples, query.Sample{Labels: labels, T: at, V: v.V})
+				line.samples = append(line.samples, query.Sample{Labels: labels, T: at, V: v.V, H: v.H})
 			}
 		}
 		s.input = slices.DeleteFunc(s.input, func(other input) bool { return metric.Compare(other.labels, labels) == 0 })
@@ -195,13 +195,20 @@ func (s *suite) record(samples []query.Sample) {
 		case known && newest.T > sample.T:
 			s.refuse(errOutOfOrder, sample, stale)
 			continue
-		case known && newest.T == sample.T && math.Float64bits(newest.V) != math.Float64bits(sample.V):
+		case known && newest.T == sample.T && !sameValue(newest, sample):
 			s.refuse(errOther, sample, stale)
 			continue
 		}
 		s.memory.Add(sample)
 		s.appended[k] = sample
 	}
+}
+
+func sameValue(a, b query.Sample) bool {
+	if a.H != nil || b.H != nil {
+		return a.H != nil && b.H != nil && a.H.String() == b.H.String()
+	}
+	return math.Float64bits(a.V) == math.Float64bits(b.V)
 }
 
 func (s *suite) refuse(err error, sample query.Sample, stale bool) {
