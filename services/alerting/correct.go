@@ -2,6 +2,7 @@ package alerting
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -15,6 +16,11 @@ const (
 	// as long none of its group does then: nobody waits for the past.
 	correctBudget = 200 * time.Millisecond
 	correctRest   = 10
+	// correctTries is how often a rule is tried that takes too long.
+	correctTries = 5
+	// correctPiece is for how long rules over many hosts are corrected at once: so much
+	// is read together.
+	correctPiece = 3 * time.Hour
 	// spanReach is for how long a sample counts in evaluations after it, about: what
 	// queries look back, and some more for rates.
 	spanReach   = 15 * time.Minute
@@ -33,81 +39,112 @@ func (s Span) with(o Span) Span {
 	return Span{Agent: s.Agent, From: min(s.From, o.From), To: max(s.To, o.To)}
 }
 
+// correction is late data by which the history of one rule after the other is
+// corrected, over several jobs: the group's alerts do not wait for that.
+type correction struct {
+	span   Span
+	agents map[string]bool
+	seq    int64 // up to there late data is worked in then
+	rule   int   // the rule that is next
+	tries  int   // of it that took too long
+}
+
 // correct corrects the history by data that came after it was decided. Alerts stay as
 // they are: nobody is told of the past.
 func (j *job) correct(ctx context.Context) {
-	if len(j.late) == 0 || j.now.Before(j.g.rest) {
+	g := j.g
+	if !j.mayCorrect() || j.result.history() { // which the stored history does not have yet
 		return
 	}
 	began, noted := time.Now(), len(j.noted)
-	defer func() {
-		j.g.rest = j.now.Add(correctRest * time.Since(began))
-		if again := j.now.Add(time.Duration(j.g.interval) * time.Millisecond); len(j.noted) > noted && j.g.rest.Before(again) {
-			j.g.rest = again
+	for ctx.Err() == nil && time.Since(began) < correctBudget {
+		if g.correction == nil && (j.result.history() || !j.nextCorrection()) {
+			break
 		}
-	}()
-	for len(j.late) > 0 && ctx.Err() == nil && time.Since(began) < correctBudget && !j.result.history() {
-		s, agents, n := j.nextSpan()
-		if len(agents) > 0 && !j.correctBy(ctx, s, agents) {
-			return
+		if !j.correctNext(ctx) {
+			break
 		}
-		j.worked, j.late = j.late[n-1].Seq, j.late[n:]
+	}
+	g.rest = j.now.Add(correctRest * time.Since(began))
+	if again := j.now.Add(time.Duration(g.interval) * time.Millisecond); len(j.noted) > noted && g.rest.Before(again) {
+		g.rest = again
 	}
 }
 
-// nextSpan returns the span that is first and how many places it takes, and with it
-// those of other agents that follow, are about the same time and stand where its agent
-// does: after an outage they are as many as there are hosts. No agents are those of a
-// span that is not for this group.
-func (j *job) nextSpan() (s Span, agents map[string]bool, n int) {
-	agents = map[string]bool{}
-	stand := int64(0)
-	for ; n < len(j.late); n++ {
-		d := &j.late[n]
+// nextCorrection begins a correction by the late data that is first, and with it that
+// of other agents that follows, is about the same time and of agents that stand where
+// its agent does: after an outage they are as many as there are hosts. It returns false
+// if there is none.
+func (j *job) nextCorrection() bool {
+	c := &correction{agents: map[string]bool{}}
+	for i := range j.late {
+		d := &j.late[i]
 		if d.Group != "" && d.Group != j.g.def.ID() {
+			c.seq = d.Seq
 			continue
 		}
 		next := Span{Agent: d.Agent, From: d.From, To: d.To}
-		if len(agents) == 0 {
-			s, stand = next, j.g.standOf(d.Agent)
+		if len(c.agents) == 0 {
+			c.span = next
 		}
-		if len(agents) == catchUpAgents || !s.near(next) || j.g.standOf(d.Agent) != stand || (d.Agent == many) != (s.Agent == many) {
+		if len(c.agents) == catchUpAgents || !c.span.near(next) || j.g.standOf(d.Agent) != j.g.standOf(c.span.Agent) || (d.Agent == many) != (c.span.Agent == many) {
 			break
 		}
-		agents[d.Agent] = true
-		s = s.with(next)
+		c.agents[d.Agent], c.seq = true, d.Seq
+		c.span = c.span.with(next)
 	}
-	return s, agents, n
-}
-
-// correctBy corrects the history of all rules by what came late. It tells whether it is
-// done with that: it is not while the platform fails.
-func (j *job) correctBy(ctx context.Context, s Span, agents map[string]bool) bool {
-	g := j.g
-	for i := range g.rules {
-		if g.rules[i].Rule.Alert == "" || g.scopes[i] == ofPlatform || g.scopes[i] == perAgent && s.Agent == many {
-			continue
-		}
-		err := j.correctRule(ctx, i, s, agents)
-		switch {
-		case err == nil:
-		case ctx.Err() != nil || !ofItself(err):
-			j.a.log.Debug("the history of an alert cannot be corrected now by data that came late", "rule", g.rules[i].Rule.ID, "error", err)
-			return false
-		default:
-			j.a.log.Warn("the history of an alert could not be corrected by data that came late", "rule", g.rules[i].Rule.ID, "error", err)
-		}
+	if len(c.agents) == 0 {
+		j.workedIn(c.seq)
+		return false
 	}
+	j.g.correction = c
 	return true
 }
 
-func (j *job) correctRule(ctx context.Context, i int, s Span, agents map[string]bool) error {
-	g, r := j.g, j.g.rules[i].Rule
+// workedIn notes up to where late data is worked in.
+func (j *job) workedIn(seq int64) {
+	j.g.correction = nil
+	j.worked = max(j.worked, seq)
+	for len(j.late) > 0 && j.late[0].Seq <= seq {
+		j.late = j.late[1:]
+	}
+}
+
+// correctNext corrects the history of the next rule. It tells whether it is done with
+// that: it is not while the platform fails.
+func (j *job) correctNext(ctx context.Context) bool {
+	g, c := j.g, j.g.correction
+	if c.rule == len(g.rules) {
+		j.workedIn(c.seq)
+		return true
+	}
+	i := c.rule
+	if r := g.rules[i].Rule; r.Alert != "" && (g.scopes[i] == overMany || g.scopes[i] == perAgent && c.span.Agent != many) {
+		if err := j.correctRule(ctx, i, c); err != nil {
+			if errors.Is(err, context.DeadlineExceeded) {
+				c.tries++
+			}
+			if ctx.Err() != nil || !ofItself(err) && c.tries < correctTries {
+				j.a.log.Debug("the history of an alert cannot be corrected now by data that came late", "rule", r.ID, "error", err)
+				return false
+			}
+			j.a.log.Warn("the history of an alert could not be corrected by data that came late", "rule", r.ID, "from", clock(c.span.From), "to", clock(c.span.To), "error", err)
+		}
+	}
+	c.rule, c.tries = i+1, 0
+	return true
+}
+
+func (j *job) correctRule(ctx context.Context, i int, c *correction) error {
+	g, r, s := j.g, j.g.rules[i].Rule, c.span
 	stand, mine := g.standOf(many), func(metric.Labels) bool { return true }
 	querier := eval.Querier(j.a.deps.Queries)
 	if g.scopes[i] == perAgent {
-		stand = g.standOf(s.Agent)
-		series := j.fleet.seriesOf(agents)
+		stand = never
+		for id := range c.agents {
+			stand = min(stand, g.standOf(id))
+		}
+		series := j.fleet.seriesOf(c.agents)
 		mine, querier = series.Keep, j.a.deps.Queries.Only(series)
 	}
 	from := max(s.From, g.done-j.a.cfg.AgentCatchUpLimit.Milliseconds())

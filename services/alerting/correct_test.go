@@ -12,6 +12,7 @@ import (
 	"github.com/esolutions/esmon/services/alert"
 	"github.com/esolutions/esmon/services/metric"
 	"github.com/esolutions/esmon/services/query"
+	"github.com/esolutions/esmon/services/rule/eval"
 )
 
 // lateWorld is a world that tells of data that came late.
@@ -215,6 +216,67 @@ func TestCorrectionsOutlastAFailure(t *testing.T) {
 			t.Errorf("the episodes are %q", got)
 		}
 	})
+}
+
+// A rule that takes too long over late data keeps the others from it for a while only.
+func TestACorrectionThatTakesTooLongIsGivenUp(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
+		late := &lateWorld{world: w}
+		w.rules.set(groupOf(every, "Slow: disk > 80", "Full: disk > 90", "High: cpu > 90"))
+		p := w.start(func(_ *Config, d *Deps) { d.Data, d.Queries = late, slowOnly{d.Queries, "disk > 80"} })
+		defer p.end()
+		pass(30 * time.Minute)
+		from := time.Now().Add(-20 * time.Minute)
+		late.fill("h1", from, from.Add(10*time.Minute), 95)
+		pass(5 * time.Minute)
+		if len(w.store.lateData) != 1 || len(w.episodes()) != 0 {
+			t.Errorf("it is given up early: %v, %v", w.store.lateData, w.episodes())
+		}
+		pass(15 * time.Minute)
+		if got := w.episodes(); len(got) != 1 || got[0][:7] != "Full h1" || len(w.store.lateData) != 0 {
+			t.Errorf("the episodes are %q, and %v is left", got, w.store.lateData)
+		}
+		w.cpu("h1", 95)
+		pass(10 * time.Second)
+		w.expect("High h1 firing")
+	})
+}
+
+// slowOnly never answers one expression about some agents.
+type slowOnly struct {
+	Queries
+
+	expr string
+}
+
+func (q slowOnly) Only(series AgentSeries) eval.Querier {
+	return slowQuerier{q.Queries.Only(series), q.expr}
+}
+
+func TestALongSpanIsCorrectedInPieces(t *testing.T) {
+	t.Parallel()
+	hour := time.Hour.Milliseconds()
+	var d lateData
+	g := &group{def: groupOf(every)}
+	other := &group{def: groupOf(every)}
+	other.def.Name = "other"
+	d.addFor(g, Span{From: 0, To: 7 * hour})
+	d.addFor(other, Span{From: 0, To: hour})
+	d.addFor(g, Span{From: 0, To: 8 * hour}) // a host that was level later
+	spans := map[string][]Span{}
+	for _, s := range d.list {
+		spans[s.Group] = append(spans[s.Group], Span{From: s.From / hour, To: s.To / hour})
+	}
+	want := map[string][]Span{g.def.ID(): {{From: 0, To: 3}, {From: 3, To: 6}, {From: 6, To: 8}}, other.def.ID(): {{From: 0, To: 1}}}
+	if fmt.Sprint(spans) != fmt.Sprint(want) {
+		t.Errorf("got %v, want %v", spans, want)
+	}
+	g.worked = d.last
+	d.addFor(g, Span{From: 0, To: hour})
+	if n := len(d.list); n != 5 {
+		t.Errorf("%d spans; what is worked in is not one with what is new", n)
+	}
 }
 
 func TestLateDataIsBounded(t *testing.T) {

@@ -38,7 +38,9 @@ type group struct {
 	again  time.Time // no catching up before
 	worked int64     // late data up to there is worked in
 	rest   time.Time // no correcting before
-	health []ruleHealth
+
+	correction *correction // what is being corrected, over several jobs
+	health     []ruleHealth
 }
 
 // standing is what the database knows of how far a group is. A rule that fails is a row

@@ -3,6 +3,7 @@ package alerting
 import (
 	"slices"
 	"sort"
+	"time"
 
 	"github.com/esolutions/esmon/services/alert"
 )
@@ -35,16 +36,26 @@ func (d *lateData) add(group string, s Span) {
 	d.list = append(d.list, alert.LateData{Seq: d.last, Group: group, Agent: s.Agent, From: s.From, To: s.To})
 }
 
-// addFor adds a span for one group. What it has not worked in yet and is about the same
+// addFor adds a span for one group, in pieces.
+func (d *lateData) addFor(g *group, s Span) {
+	const piece = int64(correctPiece / time.Millisecond)
+	for ; s.To-s.From > piece; s.From += piece {
+		d.addPiece(g, Span{Agent: s.Agent, From: s.From, To: s.From + piece})
+	}
+	d.addPiece(g, s)
+}
+
+// addPiece adds a short span. What its group has not worked in yet and is about the same
 // time becomes one with it: after an outage hosts are level one after the other, and to
 // correct by each of them would take as often as long.
-func (d *lateData) addFor(g *group, s Span) {
+func (d *lateData) addPiece(g *group, s Span) {
 	id := g.def.ID()
 	for i, have := range d.list {
 		of := Span{Agent: have.Agent, From: have.From, To: have.To}
-		if have.Seq > g.worked && have.Group == id && have.Agent == s.Agent && of.near(s) {
+		one := s.with(of)
+		if have.Seq > g.worked && have.Group == id && have.Agent == s.Agent && of.near(s) && one.To-one.From <= correctPiece.Milliseconds() {
 			d.list = slices.Delete(slices.Clone(d.list), i, i+1) // it stays stored until those before it go
-			s = s.with(of)
+			s = one
 			break
 		}
 	}
