@@ -3,6 +3,8 @@ package app
 import (
 	"context"
 	"fmt"
+	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -24,7 +26,8 @@ import (
 type AlertingConfig struct {
 	alerting.Config `yaml:",inline"`
 	// Where people find the dashboard, such as https://esmon.example.com; links in
-	// notifications begin with it. Empty takes http.address.
+	// notifications begin with it. Empty takes http.address, with the host's name where
+	// that is for all addresses.
 	ExternalURL string `yaml:"external_url"`
 	// The files with rules, routes and receivers.
 	Files alertconfig.Config `yaml:"files"`
@@ -215,7 +218,16 @@ func (a *App) externalURL() string {
 	if a.cfg.Alerting.ExternalURL != "" {
 		return trimSlash(a.cfg.Alerting.ExternalURL)
 	}
-	return "http://" + a.cfg.HTTP.Address
+	host, port, err := net.SplitHostPort(a.cfg.HTTP.Address)
+	if ip := net.ParseIP(host); err != nil || host != "" && (ip == nil || !ip.IsUnspecified()) {
+		return "http://" + a.cfg.HTTP.Address
+	}
+	// It listens on all addresses; none of them is one to follow a link to.
+	name, err := os.Hostname()
+	if err != nil {
+		name = "localhost"
+	}
+	return "http://" + net.JoinHostPort(name, port)
 }
 
 // ruleFiles are the rules as alerting wants them.

@@ -19,11 +19,11 @@ const (
 // publish hands notifications from the outbox to the queue until ctx ends. Every
 // process does so: that some are handed over twice is harmless.
 func (d *Dispatch) publish(ctx context.Context) {
-	var refused *alert.Notification // what the queue did not take last
+	p := publisher{Dispatch: d}
 	poll := time.NewTicker(d.cfg.PollInterval)
 	defer poll.Stop()
 	for ctx.Err() == nil {
-		n, err := d.publishSome(ctx, &refused)
+		n, err := p.some(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -44,24 +44,31 @@ func (d *Dispatch) publish(ctx context.Context) {
 	}
 }
 
-// publishSome hands over a batch in its order, up to the first that fails. Where there
-// is nothing, because all was delivered past a queue that refused, the queue is tried
-// with what it refused: it hands it out to be found finished.
-func (d *Dispatch) publishSome(ctx context.Context, refused **alert.Notification) (int, error) {
+// publisher hands notifications to the queue.
+type publisher struct {
+	*Dispatch
+
+	refused *alert.Notification // what the queue did not take last
+}
+
+// some hands over a batch in its order, up to the first that fails. Where there is
+// nothing, because all was delivered past a queue that refused, the queue is tried with
+// what it refused: it hands it out to be found finished.
+func (d *publisher) some(ctx context.Context) (int, error) {
 	batch, err := d.deps.Outbox.Unpublished(ctx, publishBatch)
 	if err != nil {
 		return 0, fmt.Errorf("read the outbox: %w", err)
 	}
 	if len(batch) == 0 {
-		if *refused == nil || d.refusing.Load() == 0 {
+		if d.refused == nil || d.refusing.Load() == 0 {
 			return 0, nil
 		}
-		return 0, d.put(ctx, *refused)
+		return 0, d.put(ctx, d.refused)
 	}
 	var ids []string
 	for i := range batch {
 		if err = d.put(ctx, &batch[i]); err != nil {
-			*refused = &alert.Notification{ID: batch[i].ID, Receiver: batch[i].Receiver, Order: batch[i].Order, Seq: batch[i].Seq}
+			d.refused = &alert.Notification{ID: batch[i].ID, Receiver: batch[i].Receiver, Order: batch[i].Order, Seq: batch[i].Seq}
 			break
 		}
 		ids = append(ids, batch[i].ID)
