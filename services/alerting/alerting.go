@@ -111,6 +111,8 @@ type Alerting struct {
 	asked   atomic.Bool // somebody changed something: see Wake
 	// commitTimeout grows when commits take long; the leader's goroutine has it.
 	commitTimeout time.Duration
+	// unstored is late data that no leader has committed yet; theirs, too.
+	unstored []Span
 
 	planning sync.Mutex // guards the planner
 	status   statusBoard

@@ -129,8 +129,7 @@ func (j *job) catchUpSome(ctx context.Context) bool {
 func (j *job) endCatchUp(c *catchup) {
 	g, missed := j.g, false
 	for id := range c.agents {
-		s := j.fleet.agents[id]
-		missed = missed || g.without[id] && s.LateTo > c.from && s.LateFrom <= c.at
+		missed = missed || j.missed(id, c)
 		if g.late[id] = c.at; c.at >= g.done {
 			delete(g.late, id)
 			delete(g.without, id)
@@ -139,6 +138,19 @@ func (j *job) endCatchUp(c *catchup) {
 	if to := min(c.at, g.standOf(many)); missed && c.from < to {
 		j.noted = append(j.noted, Span{Agent: many, From: c.from, To: to})
 	}
+}
+
+// briefly is how long, in milliseconds, an agent may be behind for what came from it to
+// be worked into rules over many without another look: data that is so little late is
+// not known to be.
+const briefly = 60_000
+
+// missed tells whether rules over many were evaluated without data that came later from
+// the agent. A host that was off has none.
+func (j *job) missed(id string, c *catchup) bool {
+	saw, without := j.g.without[id]
+	s := j.fleet.agents[id]
+	return without && (!saw || c.at-c.from <= briefly || s.LateTo > c.from && s.LateFrom <= c.at)
 }
 
 // catchUpRules evaluates the rules on one agent at the times, for those that are

@@ -72,6 +72,12 @@ func (l *leader) touch() {
 func (l *leader) takeOutcome(o outcome) error {
 	l.pool.running--
 	o.g.busy = false
+	if o.due {
+		l.rounds--
+	}
+	if l.correcting == o.g {
+		l.correcting = nil
+	}
 	if o.err != nil {
 		return fmt.Errorf("evaluate rule group %s: %w", o.g.def.ID(), o.err)
 	}
@@ -159,6 +165,7 @@ func (l *leader) committed(ctx context.Context) {
 	if p.taken != nil {
 		p.taken()
 	}
+	l.a.unstored = nil
 	// Refreshed alerts go on waiting for their turn.
 	*p = pending{version: p.version, refreshed: p.refreshed, commits: p.commits, changes: changes{refreshed: p.changes.refreshed}}
 	p.init()

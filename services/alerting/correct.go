@@ -16,11 +16,19 @@ const (
 	// as long none of its group does then: nobody waits for the past.
 	correctBudget = 200 * time.Millisecond
 	correctRest   = 10
-	// correctTries is how often a rule is tried that takes too long.
-	correctTries = 5
-	// correctPiece is for how long rules over many hosts are corrected at once: so much
-	// is read together.
+	// correctLimit is for how long a rule may query at first; each try has twice as long
+	// as the one before, at most alerting.rule_timeout.
+	correctLimit = 2 * time.Second
+	// A rule that fails is given up after so many tries and so long.
+	correctTries   = 5
+	correctPatient = 10 * time.Minute
+	// correctPiece is for how long rules over many hosts are corrected at once, and
+	// minPiece for how long at least if that takes too long.
 	correctPiece = 3 * time.Hour
+	minPiece     = 10 * time.Minute
+	// correctWait is how long it rests at most for alerts that stand otherwise than they
+	// should.
+	correctWait = 2 * time.Minute
 	// spanReach is for how long a sample counts in evaluations after it, about: what
 	// queries look back, and some more for rates.
 	spanReach   = 15 * time.Minute
@@ -46,7 +54,8 @@ type correction struct {
 	agents map[string]bool
 	seq    int64 // up to there late data is worked in then
 	rule   int   // the rule that is next
-	tries  int   // of it that took too long
+	tries  int   // of it that failed
+	since  time.Time
 }
 
 // correct corrects the history by data that came after it was decided. Alerts stay as
@@ -62,12 +71,22 @@ func (j *job) correct(ctx context.Context) {
 			break
 		}
 		if !j.correctNext(ctx) {
+			g.rest = j.now.Add(failedPause)
 			break
 		}
 	}
-	g.rest = j.now.Add(correctRest * time.Since(began))
-	if again := j.now.Add(time.Duration(g.interval) * time.Millisecond); len(j.noted) > noted && g.rest.Before(again) {
-		g.rest = again
+	j.restAfter(time.Since(began), len(j.noted) > noted)
+}
+
+// restAfter has the group rest from correcting, for longer and longer while something
+// has to be done again.
+func (j *job) restAfter(took time.Duration, again bool) {
+	g := j.g
+	if g.wait = min(max(2*g.wait, time.Duration(g.interval)*time.Millisecond), correctWait); !again {
+		g.wait = 0
+	}
+	if rest := j.now.Add(max(correctRest*took, g.wait)); g.rest.Before(rest) {
+		g.rest = rest
 	}
 }
 
@@ -87,7 +106,7 @@ func (j *job) nextCorrection() bool {
 		if len(c.agents) == 0 {
 			c.span = next
 		}
-		if len(c.agents) == catchUpAgents || !c.span.near(next) || j.g.standOf(d.Agent) != j.g.standOf(c.span.Agent) || (d.Agent == many) != (c.span.Agent == many) {
+		if len(c.agents) >= j.g.atOnce || !c.span.near(next) || j.g.standOf(d.Agent) != j.g.standOf(c.span.Agent) || (d.Agent == many) != (c.span.Agent == many) {
 			break
 		}
 		c.agents[d.Agent], c.seq = true, d.Seq
@@ -110,32 +129,94 @@ func (j *job) workedIn(seq int64) {
 	}
 }
 
+// later has the history corrected by the late data of an agent again, later.
+func (j *job) later(c *correction, agent string) {
+	j.noted = append(j.noted, Span{Agent: agent, From: c.span.From, To: c.span.To})
+}
+
 // correctNext corrects the history of the next rule. It tells whether it is done with
-// that: it is not while the platform fails.
+// that: it is not while something fails.
 func (j *job) correctNext(ctx context.Context) bool {
 	g, c := j.g, j.g.correction
-	if c.rule == len(g.rules) {
+	for id := range c.agents {
+		if g.catchup != nil && g.catchup.agents[id] { // how it stands is in memory only
+			delete(c.agents, id)
+			j.later(c, id)
+		}
+	}
+	if c.rule == len(g.rules) || len(c.agents) == 0 {
 		j.workedIn(c.seq)
 		return true
 	}
 	i := c.rule
-	if r := g.rules[i].Rule; r.Alert != "" && (g.scopes[i] == overMany || g.scopes[i] == perAgent && c.span.Agent != many) {
-		if err := j.correctRule(ctx, i, c); err != nil {
-			if errors.Is(err, context.DeadlineExceeded) {
-				c.tries++
-			}
-			if ctx.Err() != nil || !ofItself(err) && c.tries < correctTries {
-				j.a.log.Debug("the history of an alert cannot be corrected now by data that came late", "rule", r.ID, "error", err)
-				return false
-			}
-			j.a.log.Warn("the history of an alert could not be corrected by data that came late", "rule", r.ID, "from", clock(c.span.From), "to", clock(c.span.To), "error", err)
+	r := g.rules[i].Rule
+	switch behind := j.behindOf(i); {
+	case r.Alert == "" || g.scopes[i] == ofPlatform || g.scopes[i] == perAgent && c.span.Agent == many:
+	case behind:
+		for id := range c.agents {
+			j.later(c, id)
 		}
+	default:
+		timed := &timedQuerier{limit: min(j.a.cfg.RuleTimeout, correctLimit<<min(c.tries, correctTries))}
+		if err := j.correctRule(ctx, i, c, timed); err != nil {
+			return ctx.Err() == nil && j.correctionFailed(c, r.ID, err)
+		}
+		j.correctedIn(timed)
 	}
 	c.rule, c.tries = i+1, 0
 	return true
 }
 
-func (j *job) correctRule(ctx context.Context, i int, c *correction) error {
+// behindOf tells whether a rule is not evaluated as far as others, or that is in memory
+// only.
+func (j *job) behindOf(i int) bool {
+	f := j.g.failing[j.g.rules[i].Rule.ID]
+	return f != nil && (f.stand < j.g.ruleStand(i) || !f.pending.empty())
+}
+
+// correctionFailed decides how to go on after a failure. It tells whether to go on now.
+func (j *job) correctionFailed(c *correction, rule string, err error) bool {
+	if c.tries == 0 {
+		c.since = j.now
+	}
+	c.tries++
+	patient := c.tries < correctTries || j.now.Sub(c.since) < correctPatient
+	switch {
+	case ofItself(err):
+	case errors.Is(err, context.DeadlineExceeded) && j.smaller(c), patient:
+		j.a.log.Debug("the history of an alert cannot be corrected now by data that came late", "rule", rule, "error", err)
+		return false
+	}
+	j.a.log.Warn("the history of an alert could not be corrected by data that came late", "rule", rule, "from", clock(c.span.From), "to", clock(c.span.To), "error", err)
+	c.rule, c.tries = c.rule+1, 0
+	return true
+}
+
+// smaller has less corrected at once, and returns false if it is little already.
+func (j *job) smaller(c *correction) bool {
+	g := j.g
+	switch {
+	case len(c.agents) > 1:
+		g.atOnce, g.correction = len(c.agents)/2, nil
+	case c.span.To-c.span.From > minPiece.Milliseconds():
+		g.piece = max(g.piece/2, minPiece.Milliseconds())
+		j.later(c, c.span.Agent)
+		j.workedIn(c.seq)
+	default:
+		return false
+	}
+	return true
+}
+
+// correctedIn has more corrected at once if it took little time.
+func (j *job) correctedIn(timed *timedQuerier) {
+	if timed.spent < correctLimit/4 {
+		j.g.atOnce = min(2*j.g.atOnce, catchUpAgents)
+		j.g.piece = min(2*j.g.piece, correctPiece.Milliseconds())
+	}
+}
+
+func (j *job) correctRule(ctx context.Context, i int, c *correction, timed *timedQuerier) error {
 	g, r, s := j.g, j.g.rules[i].Rule, c.span
 	stand, mine := g.standOf(many), func(metric.Labels) bool { return true }
 	querier := eval.Querier(j.a.deps.Queries)
@@ -152,8 +233,9 @@ func (j *job) correctRule(ctx context.Context, i int, c *correction) error {
 	if from > to {
 		return nil // it was not decided before the data came
 	}
+	timed.q = querier
 	env := eval.Env{
-		Querier: &timedQuerier{q: querier, limit: j.a.cfg.RuleTimeout},
+		Querier: timed,
 		Decide: func(labels metric.Labels, _ string, _ int64) eval.Decision {
 			return eval.Decision{Decided: mine(labels)}
 		},
@@ -174,8 +256,10 @@ func (j *job) replay(ctx context.Context, i int, s Span, stand int64, env eval.E
 		if err != nil {
 			return err
 		}
-		if len(result.Errors) > 0 {
-			return &result.Errors[0]
+		for k := range result.Errors { // what failed of itself was passed over then, too
+			if !ofItself(result.Errors[k].Err) {
+				return &result.Errors[k]
+			}
 		}
 		differ := eval.Differ(stored, result.Episodes, to)
 		if to < stand && len(differ) > 0 {
@@ -233,6 +317,8 @@ func (j *job) notYet(i int, s Span, differ []metric.Labels) {
 
 // storedEpisodes returns the stored episodes that overlap a time.
 func (j *job) storedEpisodes(ctx context.Context, rule string, from, to int64, mine func(metric.Labels) bool) ([]alert.Episode, error) {
+	ctx, cancel := context.WithTimeout(ctx, j.a.cfg.RuleTimeout)
+	defer cancel()
 	page := alert.EpisodePage{RuleID: rule, Since: max(from, 1), To: to + 1, Limit: episodePage}
 	var all []alert.Episode
 	for {

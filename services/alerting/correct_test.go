@@ -19,15 +19,23 @@ import (
 type lateWorld struct {
 	*world
 
-	mu    sync.Mutex // guards spans
+	mu    sync.Mutex // guards what follows
 	spans []Span
+	told  []Span // those that were asked for
+}
+
+// readAnew has a new process read the end of the log again.
+func (w *lateWorld) readAnew() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.spans, w.told = append(w.told, w.spans...), nil
 }
 
 func (w *lateWorld) Backfilled() []Span {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	spans := w.spans
-	w.spans = nil
+	w.spans, w.told = nil, append(w.told, spans...)
 	return spans
 }
 
@@ -39,6 +47,22 @@ func (w *lateWorld) fill(agent string, from, to time.Time, v float64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.spans = append(w.spans, Span{Agent: "agent-" + agent, From: from.UnixMilli(), To: to.UnixMilli()})
+}
+
+// hang has the probe of a host hang, or go on and send what it measured meanwhile.
+func (w *lateWorld) hang(id string, hung bool) {
+	w.set(func() {
+		h := w.hosts[id]
+		h.hung = hung
+		if hung || len(h.withheld) == 0 {
+			return
+		}
+		w.memory.Add(h.withheld...)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.spans = append(w.spans, Span{Agent: "agent-" + id, From: h.withheld[0].T, To: h.withheld[len(h.withheld)-1].T})
+		h.withheld = nil
+	})
 }
 
 func TestLateDataCorrectsTheHistory(t *testing.T) {
@@ -197,6 +221,117 @@ func TestLateDataIsWorkedInByTheNextProcess(t *testing.T) {
 	})
 }
 
+// Late data that was taken over and not stored is not lost with the commit that failed.
+func TestLateDataOutlastsAFailedCommit(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
+		late := &lateWorld{world: w}
+		w.rules.set(groupOf(every, "Full: disk > 90"))
+		p := w.start(func(_ *Config, d *Deps) { d.Data = late })
+		defer p.end()
+		pass(30 * time.Minute)
+		w.store.locked(func() { w.store.before = func(string) error { return errDatabase } })
+		from := time.Now().Add(-20 * time.Minute)
+		late.fill("h1", from, from.Add(10*time.Minute), 95)
+		pass(10 * time.Second)
+		w.store.locked(func() { w.store.before = nil })
+		pass(time.Minute)
+		if got := w.episodes(); len(got) != 1 || len(w.store.lateData) != 0 {
+			t.Errorf("the episodes are %q; %v is left", got, w.store.lateData)
+		}
+	})
+}
+
+// What came late just before the end is stored.
+func TestLateDataOfTheLastMomentIsStored(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
+		late := &lateWorld{world: w}
+		w.rules.set(groupOf(every, "Full: disk > 90"))
+		p := w.start(func(_ *Config, d *Deps) { d.Data = late })
+		pass(30*time.Minute + time.Second/2)
+		from := time.Now().Add(-20 * time.Minute)
+		late.fill("h1", from, from.Add(10*time.Minute), 95)
+		p.end()
+		if len(w.store.lateData) != 1 {
+			t.Errorf("%v is stored", w.store.lateData)
+		}
+	})
+}
+
+// What is read of the past may be broken for good: that keeps nothing else back.
+func TestACorrectionThatAlwaysFailsIsGivenUp(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
+		late := &lateWorld{world: w}
+		w.rules.set(groupOf(every, "Broken: disk > 80", "Full: disk > 90"))
+		p := w.start(func(_ *Config, d *Deps) { d.Data, d.Queries = late, brokenOnly{d.Queries, "disk > 80"} })
+		defer p.end()
+		pass(30 * time.Minute)
+		from := time.Now().Add(-20 * time.Minute)
+		late.fill("h1", from, from.Add(10*time.Minute), 95)
+		pass(5 * time.Minute)
+		if len(w.store.lateData) != 1 || len(w.episodes()) != 0 {
+			t.Errorf("it is given up early: %v, %v", w.store.lateData, w.episodes())
+		}
+		pass(6 * time.Minute)
+		if got := w.episodes(); len(got) != 1 || got[0][:7] != "Full h1" || len(w.store.lateData) != 0 {
+			t.Errorf("the episodes are %q, and %v is left", got, w.store.lateData)
+		}
+	})
+}
+
+// brokenOnly fails on one expression about some agents.
+type brokenOnly struct {
+	Queries
+
+	expr string
+}
+
+func (q brokenOnly) Only(series AgentSeries) eval.Querier {
+	return brokenQuerier{q.Queries.Only(series), q.expr}
+}
+
+type brokenQuerier struct {
+	eval.Querier
+
+	expr string
+}
+
+func (q brokenQuerier) Range(ctx context.Context, expr string, start, end time.Time, step time.Duration) (query.Matrix, error) {
+	if expr == q.expr {
+		return nil, errDatabase
+	}
+	return q.Querier.Range(ctx, expr, start, end, step)
+}
+
+// A time at which a rule fails of itself is passed over, as it was when it was evaluated.
+func TestACorrectionPassesOverWhatFailsOfItself(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
+		late := &lateWorld{world: w}
+		g := groupOf(every, "Full: disk > 90")
+		g.Limit = 1
+		w.rules.set(g)
+		p := w.start(func(_ *Config, d *Deps) { d.Data = late })
+		defer p.end()
+		pass(30 * time.Minute)
+		from := time.Now().Add(-20 * time.Minute)
+		two := func(from, to time.Time) {
+			for at := from; at.Before(to); at = at.Add(time.Second) {
+				w.memory.Add(query.Sample{Labels: metric.NewLabels(metric.Label{Name: metric.NameLabel, Value: "disk"}, metric.Label{Name: "host_id", Value: "h1"}, metric.Label{Name: "device", Value: "b"}), T: at.UnixMilli(), V: 95})
+			}
+			w.memory.Add(query.Sample{Labels: metric.NewLabels(metric.Label{Name: metric.NameLabel, Value: "disk"}, metric.Label{Name: "host_id", Value: "h1"}, metric.Label{Name: "device", Value: "b"}), T: to.UnixMilli(), V: metric.Stale()})
+		}
+		two(from.Add(2*time.Minute), from.Add(3*time.Minute)) // then there are more than the limit
+		late.fill("h1", from, from.Add(10*time.Minute), 95)
+		pass(10 * time.Second)
+		if got := w.episodes(); len(got) != 1 {
+			t.Errorf("the episodes are %q", got)
+		}
+	})
+}
+
 // Corrections are made again after the platform failed.
 func TestCorrectionsOutlastAFailure(t *testing.T) {
 	t.Parallel()
@@ -258,15 +393,15 @@ func TestALongSpanIsCorrectedInPieces(t *testing.T) {
 	t.Parallel()
 	hour := time.Hour.Milliseconds()
 	var d lateData
-	g := &group{def: groupOf(every)}
-	other := &group{def: groupOf(every)}
+	g := &group{def: groupOf(every), piece: 3 * hour}
+	other := &group{def: groupOf(every), piece: 3 * hour}
 	other.def.Name = "other"
-	d.addFor(g, Span{From: 0, To: 7 * hour})
+	d.addFor(g, Span{From: hour, To: 7 * hour})
 	d.addFor(other, Span{From: 0, To: hour})
-	d.addFor(g, Span{From: 0, To: 8 * hour}) // a host that was level later
+	d.addFor(g, Span{From: hour / 2, To: 8 * hour}) // a host that was cut off earlier, and level later
 	spans := map[string][]Span{}
 	for _, s := range d.list {
-		spans[s.Group] = append(spans[s.Group], Span{From: s.From / hour, To: s.To / hour})
+		spans[s.Group] = append(spans[s.Group], Span{From: s.From / hour, To: (s.To + 1) / hour})
 	}
 	want := map[string][]Span{g.def.ID(): {{From: 0, To: 3}, {From: 3, To: 6}, {From: 6, To: 8}}, other.def.ID(): {{From: 0, To: 1}}}
 	if fmt.Sprint(spans) != fmt.Sprint(want) {

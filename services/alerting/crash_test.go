@@ -110,8 +110,9 @@ func TestCrashes(t *testing.T) {
 	}
 }
 
-// TestTheHistoryIsThatOfAllData cuts hosts off and kills the process at random, and
-// holds the history to that of a run in which all data was there in time.
+// TestTheHistoryIsThatOfAllData has hosts cut off, probes hang, queries fail and the
+// process killed, at random, and holds the history to that of a run in which all data
+// was there in time.
 func TestTheHistoryIsThatOfAllData(t *testing.T) {
 	t.Parallel()
 	hosts := []string{"h1", "h2", "h3", "h4"}
@@ -122,17 +123,16 @@ func TestTheHistoryIsThatOfAllData(t *testing.T) {
 			var want []string
 			run := func(disturbed bool) func(*testing.T, *world) {
 				return func(t *testing.T, w *world) {
-					r := rand.New(rand.NewPCG(uint64(seed), 3))
+					late := &lateWorld{world: w}
 					w.rules.set(groupOf(every, "High: cpu > 90; for 20s", "Two: count(cpu > 90) >= 2", "All: avg(cpu) > 50; for 30s"), slower())
-					c := &crasher{w: w, r: rand.New(rand.NewPCG(uint64(seed), 4)), on: disturbed, p: w.start()}
-					s := faults(r, hosts, seconds, false)
-					cuts := rand.New(rand.NewPCG(uint64(seed), 5))
-					for h := 0; disturbed && h < 2; h++ { // of the others enough are there
-						for at := 60; at < seconds-400; at += 60 + cuts.IntN(300) {
-							s[at] = append(s[at], func(w *world) { w.cut(true, hosts[h]) })
-							at += 5 + cuts.IntN(300)
-							s[at] = append(s[at], func(w *world) { w.cut(false, hosts[h]) })
-						}
+					c := &crasher{w: w, r: rand.New(rand.NewPCG(uint64(seed), 4)), on: disturbed, with: func(_ *Config, d *Deps) {
+						late.readAnew()
+						d.Data = late
+					}}
+					c.p = w.start(c.with)
+					s := faults(rand.New(rand.NewPCG(uint64(seed), 3)), hosts, seconds, false)
+					if disturbed {
+						s.disturb(late, rand.New(rand.NewPCG(uint64(seed), 5)), hosts, seconds)
 					}
 					s.play(w, seconds, c.second)
 					c.stop()
@@ -154,6 +154,27 @@ func TestTheHistoryIsThatOfAllData(t *testing.T) {
 	}
 }
 
+// disturb has things befall the monitoring of some of the hosts; of the others enough
+// is there.
+func (s script) disturb(late *lateWorld, r *rand.Rand, hosts []string, seconds int) {
+	again := func(gap, long int, happens func(on bool)) {
+		for at := 60 + r.IntN(gap); at < seconds-400; at += 30 + r.IntN(gap) {
+			s[at] = append(s[at], func(*world) { happens(true) })
+			at += 5 + r.IntN(long)
+			s[at] = append(s[at], func(*world) { happens(false) })
+		}
+	}
+	again(300, 300, func(on bool) { late.cut(on, hosts[0]) })
+	again(300, 300, func(on bool) { late.cut(on, hosts[1]) })
+	again(300, 200, func(on bool) { late.hang(hosts[1], on) })
+	again(300, 200, func(on bool) { late.hang(hosts[2], on) })
+	again(400, 40, func(on bool) {
+		if late.breakQueries(nil); on {
+			late.breakQueries(errDatabase)
+		}
+	})
+}
+
 // slower is a group with another interval.
 func slower() *rule.Group {
 	g := groupOf(15*time.Second, "Slower: cpu > 80")
@@ -170,8 +191,16 @@ type crasher struct {
 	r               *rand.Rand // the store's lock guards it while the process runs
 	on              bool
 	p               *process
+	with            func(*Config, *Deps)
 	back            int // when it is started again
 	kills, failures int
+}
+
+func (c *crasher) start() *process {
+	if c.with != nil {
+		return c.w.start(c.with)
+	}
+	return c.w.start()
 }
 
 func (c *crasher) second(t int) {
@@ -180,7 +209,7 @@ func (c *crasher) second(t int) {
 	}
 	if c.p == nil {
 		if t >= c.back {
-			c.p = c.w.start()
+			c.p = c.start()
 		}
 		return
 	}
@@ -215,8 +244,8 @@ func (c *crasher) stop() {
 		c.p = nil
 	}
 	if c.p == nil {
-		c.p = c.w.start()
+		c.p = c.start()
 	}
-	pass(2 * time.Minute)
+	pass(10 * time.Minute) // for what is corrected again and again
 	c.p.end()
 }

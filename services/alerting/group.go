@@ -28,18 +28,21 @@ type group struct {
 	done    int64               // evaluated up to there, but for those that follow
 	late    map[string]int64    // agents, and many, that are behind: up to where
 	missing map[string]int64    // agents of alerts that nobody knows: since when
-	without map[string]bool     // agents among late without which rules over many were evaluated
+	without map[string]bool     // agents among late that rules over many were evaluated without; true if this process saw all of that
 	ahead   map[string]int64    // agents, and many, that were evaluated further before the clock was set back
 	failing map[string]*failure // by rule: those behind because they fail
 	catchup *catchup            // what is being caught up, over several jobs
 
 	stored standing // what is committed, or about to be
 	busy   bool
-	again  time.Time // no catching up before
-	worked int64     // late data up to there is worked in
-	rest   time.Time // no correcting before
+	again  time.Time     // no catching up before
+	worked int64         // late data up to there is worked in
+	rest   time.Time     // no correcting before
+	wait   time.Duration // how long it rested for what stood otherwise and may still
 
 	correction *correction // what is being corrected, over several jobs
+	piece      int64       // how long spans of late data are that only this group works in
+	atOnce     int         // by the late data of how many agents it corrects at once
 	health     []ruleHealth
 }
 
@@ -77,6 +80,7 @@ func newGroup(def *rule.Group, cfg *Config, opt eval.Options, alerts []alert.Ale
 	for i := range g.rules {
 		g.scopes = append(g.scopes, scopeOf(&g.rules[i]))
 	}
+	g.piece, g.atOnce = correctPiece.Milliseconds(), catchUpAgents
 	g.health = make([]ruleHealth, len(g.rules))
 	if g.done == 0 {
 		g.done = g.floor(start)
@@ -124,7 +128,7 @@ func (g *group) takeStands(s standing) {
 	}
 	for who, stand := range g.late {
 		if who != many && stand < g.standOf(many) {
-			g.without[who] = true // it may have been
+			g.without[who] = false // it may have been
 		}
 	}
 }
@@ -163,12 +167,12 @@ func (g *group) standOf(who string) int64 {
 func (g *group) standing() standing {
 	s := newStanding(g.done)
 	for who, stand := range g.late {
-		if stand >= g.done-g.interval && !g.without[who] {
+		if _, without := g.without[who]; stand >= g.done-g.interval && !without {
 			s.done = min(s.done, stand)
 		}
 	}
 	for who, stand := range g.late {
-		if stand < s.done || g.without[who] {
+		if _, without := g.without[who]; stand < s.done || without {
 			s.late[who] = stand
 		}
 	}

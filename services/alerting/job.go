@@ -34,6 +34,7 @@ type outcome struct {
 	g      *group
 	result changes
 	rounds int
+	due    bool // there was something new
 	worked int64
 	noted  []Span
 	took   time.Duration
@@ -45,6 +46,7 @@ type outcome struct {
 func (j *job) run(ctx context.Context) outcome {
 	began := time.Now()
 	j.worked = j.g.worked
+	due := j.upto > j.g.done
 	j.leaveOut()
 	most := int64(evaluateTimes)
 	if j.g.eval.Interleaved() {
@@ -57,7 +59,7 @@ func (j *job) run(ctx context.Context) outcome {
 	j.failed(ctx)
 	j.catchUp(ctx)
 	j.correct(ctx)
-	return outcome{g: j.g, result: j.result, rounds: j.rounds, worked: j.worked, noted: j.noted, took: time.Since(began), err: ctx.Err()}
+	return outcome{g: j.g, result: j.result, rounds: j.rounds, due: due, worked: j.worked, noted: j.noted, took: time.Since(began), err: ctx.Err()}
 }
 
 // times returns the times of evaluation after one, up to the other.
@@ -158,7 +160,9 @@ func (j *job) noteWithout(prev, last int64) {
 		if upto >= last || s.LastSeen == 0 || g.ahead[id] >= last {
 			continue
 		}
-		g.without[id] = true
+		if _, known := g.without[id]; !known {
+			g.without[id] = true
+		}
 		if _, late := g.late[id]; !late {
 			g.late[id] = max(prev, upto)
 		}

@@ -3,7 +3,6 @@ package alerting
 import (
 	"slices"
 	"sort"
-	"time"
 
 	"github.com/esolutions/esmon/services/alert"
 )
@@ -36,26 +35,24 @@ func (d *lateData) add(group string, s Span) {
 	d.list = append(d.list, alert.LateData{Seq: d.last, Group: group, Agent: s.Agent, From: s.From, To: s.To})
 }
 
-// addFor adds a span for one group, in pieces.
+// addFor adds a span for one group, in pieces. What of a piece the group has not worked
+// in yet becomes one with it: after an outage hosts are level one after the other, and
+// to correct by each of them would take as often as long.
 func (d *lateData) addFor(g *group, s Span) {
-	const piece = int64(correctPiece / time.Millisecond)
-	for ; s.To-s.From > piece; s.From += piece {
-		d.addPiece(g, Span{Agent: s.Agent, From: s.From, To: s.From + piece})
+	for s.From <= s.To {
+		cell := s.From - s.From%g.piece
+		part := Span{Agent: s.Agent, From: s.From, To: min(s.To, cell+g.piece-1)}
+		s.From = part.To + 1
+		d.addPart(g, part, cell)
 	}
-	d.addPiece(g, s)
 }
 
-// addPiece adds a short span. What its group has not worked in yet and is about the same
-// time becomes one with it: after an outage hosts are level one after the other, and to
-// correct by each of them would take as often as long.
-func (d *lateData) addPiece(g *group, s Span) {
+func (d *lateData) addPart(g *group, s Span, cell int64) {
 	id := g.def.ID()
 	for i, have := range d.list {
-		of := Span{Agent: have.Agent, From: have.From, To: have.To}
-		one := s.with(of)
-		if have.Seq > g.worked && have.Group == id && have.Agent == s.Agent && of.near(s) && one.To-one.From <= correctPiece.Milliseconds() {
+		if have.Seq > g.worked && have.Group == id && have.Agent == s.Agent && have.From >= cell && have.To < cell+g.piece {
 			d.list = slices.Delete(slices.Clone(d.list), i, i+1) // it stays stored until those before it go
-			s = one
+			s = s.with(Span{From: have.From, To: have.To})
 			break
 		}
 	}
@@ -114,13 +111,20 @@ func (l *leader) noteBackfilled() {
 	if !ok {
 		return
 	}
-	spans := b.Backfilled()
-	for _, s := range joined(spans) {
+	spans := joined(b.Backfilled())
+	l.a.unstored = append(l.a.unstored, spans...)
+	l.addLate(spans)
+}
+
+// addLate adds late data that is for all groups.
+func (l *leader) addLate(spans []Span) {
+	if len(spans) == 0 {
+		return
+	}
+	for _, s := range spans {
 		l.late.add("", s)
 	}
-	if len(spans) > 0 {
-		l.touch()
-	}
+	l.touch()
 	if left := l.late.bound(maxLateData); left > 0 {
 		l.a.log.Warn("too much data came late at once; the history of alerts is not corrected for all of it", "agents", left)
 	}

@@ -96,12 +96,14 @@ type leader struct {
 	stood   map[string]standing // what is stored of groups that were not set up yet
 	changed bool                // there are other rules
 
-	leftover  map[alert.Key]time.Time // alerts that no rule has any more: since when
-	late      lateData
-	closings  closings
-	advance   advance
-	agentsNow *fleet // at this look; nil until somebody asked
-	stalled   map[string]bool
+	leftover   map[alert.Key]time.Time // alerts that no rule has any more: since when
+	late       lateData
+	correcting *group // whose job corrects: one at a time
+	rounds     int    // jobs that evaluate what is new
+	closings   closings
+	advance    advance
+	agentsNow  *fleet // at this look; nil until somebody asked
+	stalled    map[string]bool
 }
 
 // leadOnce leads until something fails. It tells whether it committed anything.
@@ -146,6 +148,7 @@ func (a *Alerting) takeLead(ctx context.Context, groups []*rule.Group) (*leader,
 	l.late.restore(s.LateData)
 	l.look.begin(a, l.now)
 	l.setRules(groups)
+	l.addLate(a.unstored)
 	l.look.gap(l.oldest(), l.now)
 	a.Planning(func() { err = a.deps.Planner.Restore(s.Groups, s.Alerts, s.Operator) })
 	if err != nil {

@@ -80,6 +80,27 @@ func TestARuleThatFailsStopsNoOther(t *testing.T) {
 	})
 }
 
+// A rule that had too many alerts for a while, or two with the same labels, goes on
+// afterwards.
+func TestARuleThatHadTooMuchGoesOn(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1", "h2"}, func(_ *testing.T, w *world) {
+		g := groupOf(every, "High: cpu > 90", "record one: cpu > 90", "Recorded: one > 90")
+		g.Rules[1].Labels = map[string]string{"host_id": "h1"}
+		g.Limit = 1
+		w.rules.set(g)
+		p := w.start()
+		defer p.end()
+		w.cpu("h1", 95)
+		w.cpu("h2", 95)
+		pass(time.Minute)
+		w.expect()
+		w.cpu("h2", 5)
+		pass(10 * time.Second)
+		w.expect("Recorded h1 firing", "High h1 firing")
+	})
+}
+
 func TestWhatFailsOfItselfIsPassedOver(t *testing.T) {
 	t.Parallel()
 	for err, want := range map[error]bool{

@@ -5,6 +5,9 @@ import (
 	"time"
 )
 
+// lastCommitTimeout is how long the end of the process waits for its last commit.
+const lastCommitTimeout = 2 * time.Second
+
 // run looks around, evaluates what is due and commits what comes of it, until ctx
 // ends or something fails.
 func (l *leader) run(ctx context.Context) error {
@@ -16,11 +19,23 @@ func (l *leader) run(ctx context.Context) error {
 		if err := l.commitIfDue(ctx); err != nil {
 			return err
 		}
-		if err := l.wait(ctx); err != nil {
+		if err := l.wait(ctx); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
-	return nil
+	return l.lastCommit(context.WithoutCancel(ctx))
+}
+
+// lastCommit stores what is pending when the process ends, and above all what came late
+// just now: the next one may not read that any more.
+func (l *leader) lastCommit(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lastCommitTimeout)
+	defer cancel()
+	l.noteBackfilled()
+	if !l.pending.dirty {
+		return nil
+	}
+	return l.commit(ctx)
 }
 
 // lookAround starts what is due. It does not wait for anything.
@@ -93,7 +108,8 @@ func (l *leader) schedule() {
 			l.goBack(g, l.fleet(), now)
 		}
 		j := &job{a: l.a, g: g, now: l.look.mono, upto: max(g.done, l.look.newest(g)), fresh: l.look.fresh}
-		if !l.pending.history() { // the history is corrected as it is stored
+		// What is new goes first, and the history is corrected as it is stored.
+		if l.correcting == nil && l.rounds == 0 && j.upto <= g.done && !l.pending.history() {
 			j.late = l.late.after(g.worked)
 		}
 		if !j.mayBeDue() {
@@ -101,13 +117,24 @@ func (l *leader) schedule() {
 		}
 		if j.fleet = l.fleet(); j.due() {
 			level = false
-			l.pool.give(j)
+			l.give(j)
 		}
 	}
 	away, _ := l.ticker.read(l.look.read)
 	if level && away < stuckAfter {
 		l.a.pulse.beat()
 	}
+}
+
+// give has the job run.
+func (l *leader) give(j *job) {
+	if j.upto > j.g.done {
+		l.rounds++
+	}
+	if j.mayCorrect() {
+		l.correcting = j.g
+	}
+	l.pool.give(j)
 }
 
 // mayBeDue tells whether it is worth looking at the agents.

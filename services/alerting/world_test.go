@@ -45,6 +45,8 @@ type host struct {
 	off       bool // measures nothing, either
 	vanished  bool // does nothing, and leaves its connection as it is
 	catching  bool
+	hung      bool // its probe hangs, and what it measures comes when that is over
+	withheld  []query.Sample
 	kept      []query.Sample
 	complete  int64
 	newest    int64 // of what came
@@ -110,9 +112,14 @@ func (w *world) measure(h *host, now int64) {
 	if h.off || h.vanished || h.every > 0 && now/1000%h.every != h.phase {
 		return
 	}
-	h.kept = append(h.kept, query.Sample{
+	measured := query.Sample{
 		Labels: metric.NewLabels(metric.Label{Name: metric.NameLabel, Value: "cpu"}, metric.Label{Name: "host_id", Value: h.id}), T: now, V: h.cpu,
-	})
+	}
+	if h.hung {
+		h.withheld = append(h.withheld, measured)
+	} else {
+		h.kept = append(h.kept, measured)
+	}
 	if h.cut || w.logDown {
 		return
 	}
@@ -128,7 +135,7 @@ func (w *world) measure(h *host, now int64) {
 		}
 		return
 	}
-	if oldest := h.kept[0].T; now-oldest > 5000 {
+	if oldest := append(h.kept, measured)[0].T; now-oldest > 5000 {
 		if h.lateTo == 0 {
 			h.lateFrom = oldest
 		}

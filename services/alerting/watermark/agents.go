@@ -83,7 +83,8 @@ func (t *Tracker) inventory() *inventory {
 	return t.known
 }
 
-// forget drops what is remembered of agents that are gone.
+// forget drops what is remembered of agents that are gone. Who still sends is none of
+// them: programs that push are in no inventory.
 func (t *Tracker) forget() {
 	if len(t.agents) <= len(t.known.all) {
 		return
@@ -92,8 +93,9 @@ func (t *Tracker) forget() {
 	for i := range t.known.all {
 		there[t.known.all[i].ID] = true
 	}
-	for id := range t.agents {
-		if !there[id] {
+	silent := t.deps.Now().Add(-newFor).UnixMilli()
+	for id, a := range t.agents {
+		if !there[id] && a.seen < silent {
 			delete(t.agents, id)
 		}
 	}

@@ -125,6 +125,8 @@ func (t *Tracker) batch(partition int, r *record.Record, i int) {
 	if a == nil {
 		a = &agent{}
 		t.agents[b.AgentID] = a
+	}
+	if a.complete == 0 { // nothing was read of it before
 		if isLate || t.enrolledLately(b.AgentID) {
 			// Rules may have been evaluated at these times, as if the host were not there
 			// or before this process began to read.

@@ -368,7 +368,14 @@ func TestAgentsThatAreGoneAreForgotten(t *testing.T) {
 		w.append(0, fmt.Sprint("gone", i), at(1), at(2), at(1))
 	}
 	w.append(0, "a1", at(1), at(7), at(1))
-	w.enrol("a2", "db2", nil) // time goes by
+	w.append(0, "pushes", at(1), at(7), at(1))
+	w.Backfilled()
+	w.append(0, "pushes", at(700), at(701), at(699)) // a program that goes on, as it does
+	w.enrol("a2", "db2", func(*control.Presence) { w.now = epoch.Add(11 * time.Minute) })
+	w.append(0, "pushes", at(710), at(711), at(709))
+	if late := w.Backfilled(); len(late) != 0 {
+		t.Errorf("a program that pushes is taken for a new host: %v", late)
+	}
 	if s := w.agent("db1"); s.Complete != at(7) {
 		t.Errorf("%+v", s)
 	}

@@ -2,13 +2,13 @@ package eval
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"time"
 
 	"github.com/esolutions/esmon/services/alert"
+	"github.com/esolutions/esmon/services/fault"
 	"github.com/esolutions/esmon/services/metric"
 	"github.com/esolutions/esmon/services/query"
 	"github.com/esolutions/esmon/services/rule"
@@ -20,7 +20,11 @@ const (
 	resolvedRetention = 15 * time.Minute
 )
 
-var errDuplicate = errors.New("two series have the same labels once those of the rule are added; have the rule keep a label that tells them apart")
+// reasonRule is the reason of what fails because of a rule, whenever it is evaluated
+// over the same data.
+const reasonRule = "rule_failed"
+
+var errDuplicate = fault.New(fault.Invalid, reasonRule, "two series have the same labels once those of the rule are added; have the rule keep a label that tells them apart")
 
 // slot is a place for an alert: there is one for each label set.
 type slot struct {
@@ -162,7 +166,7 @@ func (m *machine) step(ctx context.Context, f *frame, env Env, out *outcome) err
 		}
 	}
 	if active += len(fresh); m.limit > 0 && active > m.limit {
-		return fmt.Errorf("it has %d alerts; the limit of the group is %d", active, m.limit)
+		return fault.New(fault.Invalid, reasonRule, "it has %d alerts; the limit of the group is %d", active, m.limit)
 	}
 	for _, s := range fresh {
 		m.begin(s, f.t)

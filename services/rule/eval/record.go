@@ -2,17 +2,14 @@ package eval
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"math"
 
+	"github.com/esolutions/esmon/services/fault"
 	"github.com/esolutions/esmon/services/metric"
 	"github.com/esolutions/esmon/services/query"
 	"github.com/esolutions/esmon/services/rule"
 )
-
-var errDuplicateRecorded = errors.New("two series have the same labels once those of the rule are added; have the rule keep a label that tells them apart")
 
 // recorder evaluates a recording rule. It remembers the series that it recorded, so
 // that those that go away get a stale marker.
@@ -141,12 +138,12 @@ func (r *recorder) step(found []obs, t, offset int64, limit int, env Env, out *o
 	for _, o := range found {
 		s := r.of(o.e)
 		if s.seen == r.steps {
-			return errDuplicateRecorded
+			return errDuplicate
 		}
 		s.seen = r.steps
 	}
 	if limit > 0 && len(found) > limit {
-		return fmt.Errorf("it has %d series; the limit of the group is %d", len(found), limit)
+		return fault.New(fault.Invalid, reasonRule, "it has %d series; the limit of the group is %d", len(found), limit)
 	}
 	for _, o := range found {
 		s := o.e.recorded

@@ -12,11 +12,12 @@ import (
 )
 
 // Replay evaluates an alerting rule anew at all times from one to the other, over
-// the data as it is now, and returns the episodes that overlap them as they should
-// have been, and the alerts that are pending at the end. known are the episodes that are stored for the rule; those that had begun
-// before are gone on with; one that is over before it has a value again keeps the last
-// value that is stored. env says what is replayed: what is not decided is left out,
-// and known should then have no more. Nothing in the group is changed.
+// the data as it is now. It returns as they should have been the episodes that overlap
+// these times or did so as far as is known, and the alerts that are pending at the end.
+// known are the episodes that are stored for the rule; those that had begun before are
+// gone on with; one that is over before it has a value again keeps the last value that
+// is stored. env says what is replayed: what is not decided is left out, and known
+// should then have no more. Nothing in the group is changed.
 func (g *Group) Replay(ctx context.Context, i int, from, to int64, known []alert.Episode, env Env) (Result, error) {
 	r := g.group.Rules[i]
 	if r.Alert == "" {
@@ -49,7 +50,7 @@ func (g *Group) Replay(ctx context.Context, i int, from, to int64, known []alert
 	}
 	all.Events, all.Alerts, all.Refreshed, all.Forget = nil, m.pending(), nil, nil
 	all.Add(Result{Episodes: m.open()}) // they may have been so all the time
-	all.Episodes = slices.DeleteFunc(all.Episodes, func(e alert.Episode) bool { return !overlaps(e, from, to) })
+	all.Episodes = slices.DeleteFunc(all.Episodes, func(e alert.Episode) bool { return !overlaps(e, from, to) && !overlapped(known, e, from, to) })
 	return all, nil
 }
 
@@ -164,6 +165,12 @@ func overlaps(e alert.Episode, from, to int64) bool {
 	return e.Fired <= to && (e.Resolved == 0 || e.Resolved >= from)
 }
 
+// overlapped tells whether the episode was in a span by those that are known. It may be
+// over before the span now.
+func overlapped(known []alert.Episode, e alert.Episode, from, to int64) bool {
+	return slices.ContainsFunc(known, func(was alert.Episode) bool { return was.ID() == e.ID() && overlaps(was, from, to) })
+}
+
 // Diff compares the episodes that are stored with those that Replay returned for the
 // same span and filter. It returns what has to be stored, marked as corrected, and
 // which stored ones were never to be. Episodes that go on after the span are
@@ -180,7 +187,7 @@ func Diff(stored, computed []alert.Episode, from, to int64) (put []alert.Episode
 		}
 	}
 	for _, e := range computed {
-		if !overlaps(e, from, to) {
+		if _, known := were[e.ID()]; !known && !overlaps(e, from, to) {
 			continue
 		}
 		if last, ok := beyond[e.Key]; ok && e.Resolved == 0 {

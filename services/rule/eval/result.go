@@ -126,7 +126,7 @@ func (o *outcome) corrects(t int64) bool { return o.late && t < o.last }
 
 // fired notes that an alert began to fire.
 func (o *outcome) fired(a *alert.Alert) {
-	a.FireValue = a.Value
+	a.FireValue, a.Began = a.Value, nil
 	a.Corrected = o.corrects(a.Fired)
 	o.event(a, alert.EventFiring, a.Fired, "")
 	if a.Corrected {
