@@ -2,6 +2,7 @@ package alerting
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/esolutions/esmon/services/metric"
@@ -166,23 +167,39 @@ func (j *job) catchUpRules(ctx context.Context, times []int64) bool {
 		timed := &timedQuerier{q: env.Querier, limit: j.a.cfg.RuleTimeout}
 		one := env
 		one.Querier = timed
-		r, err := g.eval.EvalRule(ctx, c.rule, times, one)
-		if err != nil {
-			return false
-		}
-		c.pending.addResult(r)
+		caughtUp := j.catchUpRule(ctx, times, one)
 		slowest = max(slowest, timed.spent)
-		if len(r.Errors) == 0 {
-			continue
-		}
-		j.a.log.Debug("a rule failed for agents that are caught up", "rule", r.Errors[0].Rule.ID, "error", r.Errors[0].Err)
-		if !ofItself(r.Errors[0].Err) {
+		if !caughtUp {
 			c.portion.took(slowest, timed.limit)
 			return false
 		}
 	}
 	c.rule = 0
 	c.portion.took(slowest, j.a.cfg.RuleTimeout)
+	return true
+}
+
+// catchUpRule evaluates the rule that is next. Times at which it fails of itself are
+// passed over.
+func (j *job) catchUpRule(ctx context.Context, times []int64, env eval.Env) bool {
+	g, c := j.g, j.g.catchup
+	for len(times) > 0 {
+		r, err := g.eval.EvalRule(ctx, c.rule, times, env)
+		if err != nil {
+			return false
+		}
+		c.pending.addResult(r)
+		if len(r.Errors) == 0 {
+			return true
+		}
+		failed := &r.Errors[0]
+		j.a.log.Debug("a rule failed for agents that are caught up", "rule", failed.Rule.ID, "error", failed.Err)
+		if !ofItself(failed.Err) {
+			return false
+		}
+		next, _ := slices.BinarySearch(times, failed.T+1)
+		times = times[next:]
+	}
 	return true
 }
 

@@ -120,7 +120,7 @@ func (l *leader) commitIfDue(ctx context.Context) error {
 // commit stores, at once, what changed and what people are told about it. After an
 // error nothing in memory is worth anything any more.
 func (l *leader) commit(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, l.a.commitTimeout)
+	ctx, cancel := l.commitContext(ctx)
 	defer cancel()
 	p := &l.pending
 	c := &alert.Commit{Caught: p.caught, Gone: p.removed}
@@ -151,6 +151,20 @@ func (l *leader) commit(ctx context.Context) error {
 	}
 	l.committed(ctx)
 	return nil
+}
+
+// commitContext returns a context that the end of the process leaves some time: what a
+// commit that is broken off has, nobody has any more.
+func (l *leader) commitContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	own, cancel := context.WithTimeout(context.WithoutCancel(ctx), l.a.commitTimeout)
+	stop := context.AfterFunc(ctx, func() {
+		late := time.AfterFunc(lastCommitTimeout, cancel)
+		context.AfterFunc(own, func() { late.Stop() })
+	})
+	return own, func() {
+		stop()
+		cancel()
+	}
 }
 
 // committed begins the next commit.
@@ -188,7 +202,7 @@ func (l *leader) plan(ctx context.Context, c *alert.Commit) {
 		return
 	}
 	l.next = plan.Next
-	if l.a.deps.Enrich != nil && len(plan.Notify) > 0 {
+	if l.a.deps.Enrich != nil && len(plan.Notify) > 0 && !l.ending {
 		limited, cancel := context.WithTimeout(ctx, enrichTimeout)
 		l.a.deps.Enrich(limited, plan.Notify)
 		cancel()

@@ -52,10 +52,12 @@ func (s Span) with(o Span) Span {
 type correction struct {
 	span   Span
 	agents map[string]bool
+	stand  int64 // where they stood
 	seq    int64 // up to there late data is worked in then
 	rule   int   // the rule that is next
 	tries  int   // of it that failed
 	since  time.Time
+	spent  time.Duration // by the rule that took longest
 }
 
 // correct corrects the history by data that came after it was decided. Alerts stay as
@@ -92,8 +94,8 @@ func (j *job) restAfter(took time.Duration, again bool) {
 
 // nextCorrection begins a correction by the late data that is first, and with it that
 // of other agents that follows, is about the same time and of agents that stand where
-// its agent does: after an outage they are as many as there are hosts. It returns false
-// if there is none.
+// its agent does: after an outage they are as many as there are hosts. What is of one
+// agent was cut because it was too much at once. It returns false if there is none.
 func (j *job) nextCorrection() bool {
 	c := &correction{agents: map[string]bool{}}
 	for i := range j.late {
@@ -104,9 +106,9 @@ func (j *job) nextCorrection() bool {
 		}
 		next := Span{Agent: d.Agent, From: d.From, To: d.To}
 		if len(c.agents) == 0 {
-			c.span = next
+			c.span, c.stand = next, j.g.standOf(d.Agent)
 		}
-		if len(c.agents) >= j.g.atOnce || !c.span.near(next) || j.g.standOf(d.Agent) != j.g.standOf(c.span.Agent) || (d.Agent == many) != (c.span.Agent == many) {
+		if c.agents[d.Agent] || len(c.agents) >= j.g.atOnce || !c.span.near(next) || j.g.standOf(d.Agent) != c.stand || (d.Agent == many) != (c.span.Agent == many) {
 			break
 		}
 		c.agents[d.Agent], c.seq = true, d.Seq
@@ -139,12 +141,15 @@ func (j *job) later(c *correction, agent string) {
 func (j *job) correctNext(ctx context.Context) bool {
 	g, c := j.g, j.g.correction
 	for id := range c.agents {
-		if g.catchup != nil && g.catchup.agents[id] { // how it stands is in memory only
+		// One that fell behind keeps no others back, and how one stands that is being
+		// caught up is in memory only.
+		if g.standOf(id) < c.stand || g.catchup != nil && g.catchup.agents[id] {
 			delete(c.agents, id)
 			j.later(c, id)
 		}
 	}
 	if c.rule == len(g.rules) || len(c.agents) == 0 {
+		j.larger(c)
 		j.workedIn(c.seq)
 		return true
 	}
@@ -161,7 +166,7 @@ func (j *job) correctNext(ctx context.Context) bool {
 		if err := j.correctRule(ctx, i, c, timed); err != nil {
 			return ctx.Err() == nil && j.correctionFailed(c, r.ID, err)
 		}
-		j.correctedIn(timed)
+		c.spent = max(c.spent, timed.spent)
 	}
 	c.rule, c.tries = i+1, 0
 	return true
@@ -200,7 +205,9 @@ func (j *job) smaller(c *correction) bool {
 		g.atOnce, g.correction = len(c.agents)/2, nil
 	case c.span.To-c.span.From > minPiece.Milliseconds():
 		g.piece = max(g.piece/2, minPiece.Milliseconds())
-		j.later(c, c.span.Agent)
+		for id := range c.agents {
+			j.later(c, id)
+		}
 		j.workedIn(c.seq)
 	default:
 		return false
@@ -208,9 +215,9 @@ func (j *job) smaller(c *correction) bool {
 	return true
 }
 
-// correctedIn has more corrected at once if it took little time.
-func (j *job) correctedIn(timed *timedQuerier) {
-	if timed.spent < correctLimit/4 {
+// larger has more corrected at once if that took little time.
+func (j *job) larger(c *correction) {
+	if c.spent < correctLimit/4 {
 		j.g.atOnce = min(2*j.g.atOnce, catchUpAgents)
 		j.g.piece = min(2*j.g.piece, correctPiece.Milliseconds())
 	}
@@ -244,9 +251,11 @@ func (j *job) correctRule(ctx context.Context, i int, c *correction, timed *time
 }
 
 // replay evaluates a rule anew over a span and, where what fires at its end is not what
-// was stored, beyond it: a clear condition, say, has late data count for longer.
+// was stored, beyond it: a clear condition, say, has late data count for longer. Where
+// that is long it is cut, and gone on with later.
 func (j *job) replay(ctx context.Context, i int, s Span, stand int64, env eval.Env, mine func(metric.Labels) bool) error {
 	g, rule, from, to := j.g, j.g.rules[i].Rule.ID, s.From, s.To
+	longest := g.piece + to - from
 	for {
 		stored, err := j.storedEpisodes(ctx, rule, from, to, mine)
 		if err != nil {
@@ -262,17 +271,37 @@ func (j *job) replay(ctx context.Context, i int, s Span, stand int64, env eval.E
 			}
 		}
 		differ := eval.Differ(stored, result.Episodes, to)
-		if to < stand && len(differ) > 0 {
+		switch {
+		case len(differ) > 0 && to < stand && (to-from < longest || anyOpen(stored)):
 			to = min(stand, to+2*(to-from)+g.interval)
 			continue
+		case to < stand:
+			j.note(i, Span{From: to, To: to}, differ)
+			endAt(result.Episodes, rule, differ, to)
+		default:
+			j.note(i, Span{From: from, To: to}, append(differ, j.pendingOtherwise(i, result.Alerts, mine)...))
 		}
-		if to == stand {
-			differ = append(differ, j.pendingOtherwise(i, result.Alerts, mine)...)
-		}
-		j.notYet(i, Span{From: from, To: to}, differ)
 		put, unmade := eval.Diff(stored, result.Episodes, from, to)
 		j.corrected(i, put, unmade)
 		return nil
+	}
+}
+
+// anyOpen tells whether an episode goes on: of its alert nothing is stored but that.
+func anyOpen(episodes []alert.Episode) bool {
+	return slices.ContainsFunc(episodes, func(e alert.Episode) bool { return e.Resolved == 0 })
+}
+
+// endAt has the episodes of some alerts that go on end at a time. What ends them really
+// is found by who goes on from there.
+func endAt(episodes []alert.Episode, rule string, of []metric.Labels, t int64) {
+	for _, labels := range of {
+		key := alert.KeyOf(rule, labels)
+		for i := range episodes {
+			if e := &episodes[i]; e.Key == key && e.Resolved == 0 {
+				e.Resolved = t
+			}
+		}
 	}
 }
 
@@ -300,9 +329,9 @@ func (j *job) pendingOtherwise(i int, computed []alert.Alert, mine func(metric.L
 	return labels
 }
 
-// notYet notes that some alerts stand otherwise than they would if all data had been
-// there in time. Their history is corrected again once they stand further.
-func (j *job) notYet(i int, s Span, differ []metric.Labels) {
+// note has the history corrected again by a span, for the agents of some alerts: those
+// that stand otherwise than they would if all data had been there in time.
+func (j *job) note(i int, s Span, differ []metric.Labels) {
 	agents := map[string]bool{}
 	for _, labels := range differ {
 		if s.Agent = many; j.g.scopes[i] == perAgent {

@@ -378,6 +378,49 @@ func TestACorrectionThatTakesTooLongIsGivenUp(t *testing.T) {
 	})
 }
 
+// What takes too long at once is cut until it does not, whatever is quick beside it.
+func TestALongCorrectionIsCutSmaller(t *testing.T) {
+	t.Parallel()
+	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
+		late := &lateWorld{world: w}
+		g := groupOf(15*time.Second, "Quick: count(disk > 95) > 0", "Long: count(disk > 90) > 0", "Last: count(disk > 80) > 0")
+		w.rules.set(g)
+		p := w.start(func(_ *Config, d *Deps) {
+			d.Data, d.Queries = late, lazyRange{lazyQuerier{d.Queries, 10 * time.Millisecond}, d.Queries, g.Rules[1].Expr}
+		})
+		defer p.end()
+		pass(8 * time.Hour)
+		from := time.Now().Add(-7 * time.Hour).Truncate(time.Minute)
+		late.fill("h1", from, from.Add(6*time.Hour), 93)
+		late.set(func() { late.spans[0].Agent = many })
+		pass(time.Hour)
+		w.expect()
+		got := w.episodes()
+		if len(got) != 2 || got[0][:4] != "Last" || got[1][:4] != "Long" || len(w.store.lateData) != 0 {
+			t.Errorf("the episodes are %q, and %v is left", got, w.store.lateData)
+		}
+	})
+}
+
+// lazyRange takes long for one expression.
+type lazyRange struct {
+	lazyQuerier
+	Queries
+
+	expr string
+}
+
+func (q lazyRange) Instant(ctx context.Context, expr string, t time.Time) (query.Vector, error) {
+	return q.Queries.Instant(ctx, expr, t)
+}
+
+func (q lazyRange) Range(ctx context.Context, expr string, start, end time.Time, step time.Duration) (query.Matrix, error) {
+	if expr == q.expr {
+		return q.lazyQuerier.Range(ctx, expr, start, end, step)
+	}
+	return q.Queries.Range(ctx, expr, start, end, step)
+}
+
 // slowOnly never answers one expression about some agents.
 type slowOnly struct {
 	Queries

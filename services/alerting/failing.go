@@ -113,7 +113,7 @@ func (j *job) fail(i int, t int64, err *eval.RuleError, slow bool) {
 		f.retry = j.upto + j.g.interval<<min(f.tries, maxBackoff)
 	}
 	if ofItself(err.Err) {
-		f.stand = t
+		f.stand, f.retry, f.portion = t, j.upto, 1
 	}
 }
 
@@ -139,7 +139,7 @@ func (j *job) failed(ctx context.Context) {
 			continue
 		}
 		for f.stand < j.g.ruleStand(i) && time.Now().Before(until) {
-			if !j.makeUp(ctx, i, f) {
+			if was := f.stand; !j.makeUp(ctx, i, f) && f.stand == was {
 				break
 			}
 		}

@@ -95,6 +95,7 @@ type leader struct {
 	agents  int64               // for when the agents' metrics were made last
 	stood   map[string]standing // what is stored of groups that were not set up yet
 	changed bool                // there are other rules
+	ending  bool                // the process is
 
 	leftover   map[alert.Key]time.Time // alerts that no rule has any more: since when
 	late       lateData

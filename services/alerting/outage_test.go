@@ -101,6 +101,47 @@ func TestARuleThatHadTooMuchGoesOn(t *testing.T) {
 	})
 }
 
+// What a rule fails of itself at is passed over at once when it is made up for.
+func TestARuleThatHadTooMuchInThePastGoesOn(t *testing.T) {
+	t.Parallel()
+	for name, happens := range map[string]func(w *world, on bool){
+		"nothing was evaluated": func(w *world, on bool) { w.breakLog(on) },
+		"a host was cut off":    func(w *world, on bool) { w.cut(on, "h1") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
+				w.rules.set(groupOf(every, "High: {__name__=~\"cpu|disk\"} > 90")) // both are one alert
+				p := w.start()
+				defer p.end()
+				pass(5 * time.Minute)
+				happens(w, true)
+				late := &lateWorld{world: w}
+				began := time.Now()
+				late.fill("h1", began.Add(16*time.Minute), began.Add(17*time.Minute), 95) // and counts for 5 minutes more
+				for _, load := range []struct {
+					cpu  float64
+					long time.Duration
+				}{{5, 21 * time.Minute}, {95, 2 * time.Minute}, {5, 3 * time.Minute}, {95, 4 * time.Minute}} {
+					w.cpu("h1", load.cpu)
+					pass(load.long)
+				}
+				happens(w, false)
+				pass(20 * time.Second)
+				w.expect("High h1 firing")
+				var fired []time.Duration
+				for _, e := range w.store.episodes {
+					fired = append(fired, time.UnixMilli(e.Fired).Sub(began).Round(time.Minute))
+				}
+				slices.Sort(fired)
+				if !slices.Equal(fired, []time.Duration{16 * time.Minute, 26 * time.Minute}) {
+					t.Errorf("it fired after %v; want 16 and 26 minutes: %q", fired, w.episodes())
+				}
+			})
+		})
+	}
+}
+
 func TestWhatFailsOfItselfIsPassedOver(t *testing.T) {
 	t.Parallel()
 	for err, want := range map[error]bool{

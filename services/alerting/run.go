@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// lastCommitTimeout is how long the end of the process waits for its last commit.
+// lastCommitTimeout is how long the end of the process waits for a commit.
 const lastCommitTimeout = 2 * time.Second
 
 // run looks around, evaluates what is due and commits what comes of it, until ctx
@@ -23,18 +23,17 @@ func (l *leader) run(ctx context.Context) error {
 			return err
 		}
 	}
-	return l.lastCommit(context.WithoutCancel(ctx))
+	return l.lastCommit(ctx)
 }
 
 // lastCommit stores what is pending when the process ends, and above all what came late
 // just now: the next one may not read that any more.
 func (l *leader) lastCommit(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, lastCommitTimeout)
-	defer cancel()
 	l.noteBackfilled()
 	if !l.pending.dirty {
 		return nil
 	}
+	l.ending = true
 	return l.commit(ctx)
 }
 
@@ -101,7 +100,7 @@ func (l *leader) schedule() {
 	level := true
 	for _, g := range l.order {
 		if g.busy {
-			level = false
+			level = level && g == l.correcting // the past keeps nobody waiting
 			continue
 		}
 		if now := g.floor(l.look.data().UnixMilli()); g.done > now+g.interval && !l.look.patientNow() && !l.fleet().ahead(now) {
@@ -116,8 +115,8 @@ func (l *leader) schedule() {
 			continue
 		}
 		if j.fleet = l.fleet(); j.due() {
-			level = false
 			l.give(j)
+			level = level && g == l.correcting
 		}
 	}
 	away, _ := l.ticker.read(l.look.read)
