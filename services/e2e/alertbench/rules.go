@@ -189,8 +189,13 @@ func sleep(ctx context.Context, d time.Duration) error {
 // awaitFiring waits until so many alerts of the rules fire on every system: then all is
 // evaluated, over the data that is there.
 func awaitFiring(ctx context.Context, systems []*system, want int) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, 6*time.Minute)
 	defer cancel()
+	// Nothing fires before, and a Prometheus that is asked while it reads rules may not
+	// answer for minutes.
+	if err := sleep(ctx, time.Minute); err != nil {
+		return err
+	}
 	var last error // before the time was up
 	err := platform.Eventually(ctx, func() (err error) {
 		time.Sleep(time.Second)
