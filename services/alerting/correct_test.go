@@ -49,6 +49,29 @@ func (w *lateWorld) fill(agent string, from, to time.Time, v float64) {
 	w.spans = append(w.spans, Span{Agent: "agent-" + agent, From: from.UnixMilli(), To: to.UnixMilli()})
 }
 
+// fillPast adds ten minutes of a full disk, twenty minutes ago.
+func (w *lateWorld) fillPast() {
+	from := time.Now().Add(-20 * time.Minute)
+	w.fill("h1", from, from.Add(10*time.Minute), 95)
+}
+
+// inLateWorld runs f half an hour after a process began to evaluate rules on one host.
+func inLateWorld(t *testing.T, lines []string, change func(*Deps), f func(t *testing.T, late *lateWorld, p *process)) {
+	t.Helper()
+	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
+		late := &lateWorld{world: w}
+		w.rules.set(groupOf(every, lines...))
+		p := w.start(func(_ *Config, d *Deps) {
+			if d.Data = late; change != nil {
+				change(d)
+			}
+		})
+		defer p.end()
+		pass(30 * time.Minute)
+		f(t, late, p)
+	})
+}
+
 // hang has the probe of a host hang, or go on and send what it measured meanwhile.
 func (w *lateWorld) hang(id string, hung bool) {
 	w.set(func() {
@@ -203,8 +226,7 @@ func TestLateDataIsWorkedInByTheNextProcess(t *testing.T) {
 		p := w.start(withLate)
 		pass(30 * time.Minute)
 		w.breakQueries(errDatabase)
-		from := time.Now().Add(-20 * time.Minute)
-		late.fill("h1", from, from.Add(10*time.Minute), 95)
+		late.fillPast()
 		pass(10 * time.Second)
 		p.kill()
 		if len(w.store.lateData) != 1 || len(w.episodes()) != 0 {
@@ -224,20 +246,14 @@ func TestLateDataIsWorkedInByTheNextProcess(t *testing.T) {
 // Late data that was taken over and not stored is not lost with the commit that failed.
 func TestLateDataOutlastsAFailedCommit(t *testing.T) {
 	t.Parallel()
-	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
-		late := &lateWorld{world: w}
-		w.rules.set(groupOf(every, "Full: disk > 90"))
-		p := w.start(func(_ *Config, d *Deps) { d.Data = late })
-		defer p.end()
-		pass(30 * time.Minute)
-		w.store.locked(func() { w.store.before = func(string) error { return errDatabase } })
-		from := time.Now().Add(-20 * time.Minute)
-		late.fill("h1", from, from.Add(10*time.Minute), 95)
+	inLateWorld(t, []string{"Full: disk > 90"}, nil, func(t *testing.T, late *lateWorld, _ *process) {
+		late.store.locked(func() { late.store.before = func(string) error { return errDatabase } })
+		late.fillPast()
 		pass(10 * time.Second)
-		w.store.locked(func() { w.store.before = nil })
+		late.store.locked(func() { late.store.before = nil })
 		pass(time.Minute)
-		if got := w.episodes(); len(got) != 1 || len(w.store.lateData) != 0 {
-			t.Errorf("the episodes are %q; %v is left", got, w.store.lateData)
+		if got := late.episodes(); len(got) != 1 || len(late.store.lateData) != 0 {
+			t.Errorf("the episodes are %q; %v is left", got, late.store.lateData)
 		}
 	})
 }
@@ -250,8 +266,7 @@ func TestLateDataOfTheLastMomentIsStored(t *testing.T) {
 		w.rules.set(groupOf(every, "Full: disk > 90"))
 		p := w.start(func(_ *Config, d *Deps) { d.Data = late })
 		pass(30*time.Minute + time.Second/2)
-		from := time.Now().Add(-20 * time.Minute)
-		late.fill("h1", from, from.Add(10*time.Minute), 95)
+		late.fillPast()
 		p.end()
 		if len(w.store.lateData) != 1 {
 			t.Errorf("%v is stored", w.store.lateData)
@@ -262,21 +277,15 @@ func TestLateDataOfTheLastMomentIsStored(t *testing.T) {
 // What is read of the past may be broken for good: that keeps nothing else back.
 func TestACorrectionThatAlwaysFailsIsGivenUp(t *testing.T) {
 	t.Parallel()
-	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
-		late := &lateWorld{world: w}
-		w.rules.set(groupOf(every, "Broken: disk > 80", "Full: disk > 90"))
-		p := w.start(func(_ *Config, d *Deps) { d.Data, d.Queries = late, brokenOnly{d.Queries, "disk > 80"} })
-		defer p.end()
-		pass(30 * time.Minute)
-		from := time.Now().Add(-20 * time.Minute)
-		late.fill("h1", from, from.Add(10*time.Minute), 95)
+	inLateWorld(t, []string{"Broken: disk > 80", "Full: disk > 90"}, func(d *Deps) { d.Queries = brokenOnly{d.Queries, "disk > 80"} }, func(t *testing.T, late *lateWorld, _ *process) {
+		late.fillPast()
 		pass(5 * time.Minute)
-		if len(w.store.lateData) != 1 || len(w.episodes()) != 0 {
-			t.Errorf("it is given up early: %v, %v", w.store.lateData, w.episodes())
+		if len(late.store.lateData) != 1 || len(late.episodes()) != 0 {
+			t.Errorf("it is given up early: %v, %v", late.store.lateData, late.episodes())
 		}
 		pass(6 * time.Minute)
-		if got := w.episodes(); len(got) != 1 || got[0][:7] != "Full h1" || len(w.store.lateData) != 0 {
-			t.Errorf("the episodes are %q, and %v is left", got, w.store.lateData)
+		if got := late.episodes(); len(got) != 1 || got[0][:7] != "Full h1" || len(late.store.lateData) != 0 {
+			t.Errorf("the episodes are %q, and %v is left", got, late.store.lateData)
 		}
 	})
 }
@@ -335,19 +344,13 @@ func TestACorrectionPassesOverWhatFailsOfItself(t *testing.T) {
 // Corrections are made again after the platform failed.
 func TestCorrectionsOutlastAFailure(t *testing.T) {
 	t.Parallel()
-	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
-		late := &lateWorld{world: w}
-		w.rules.set(groupOf(every, "Full: disk > 90"))
-		p := w.start(func(_ *Config, d *Deps) { d.Data = late })
-		defer p.end()
-		pass(30 * time.Minute)
-		w.breakQueries(errDatabase)
-		from := time.Now().Add(-20 * time.Minute)
-		late.fill("h1", from, from.Add(10*time.Minute), 95)
+	inLateWorld(t, []string{"Full: disk > 90"}, nil, func(t *testing.T, late *lateWorld, _ *process) {
+		late.breakQueries(errDatabase)
+		late.fillPast()
 		pass(10 * time.Second)
-		w.breakQueries(nil)
+		late.breakQueries(nil)
 		pass(time.Minute)
-		if got := w.episodes(); len(got) != 1 {
+		if got := late.episodes(); len(got) != 1 {
 			t.Errorf("the episodes are %q", got)
 		}
 	})
@@ -356,25 +359,19 @@ func TestCorrectionsOutlastAFailure(t *testing.T) {
 // A rule that takes too long over late data keeps the others from it for a while only.
 func TestACorrectionThatTakesTooLongIsGivenUp(t *testing.T) {
 	t.Parallel()
-	inWorld(t, []string{"h1"}, func(t *testing.T, w *world) {
-		late := &lateWorld{world: w}
-		w.rules.set(groupOf(every, "Slow: disk > 80", "Full: disk > 90", "High: cpu > 90"))
-		p := w.start(func(_ *Config, d *Deps) { d.Data, d.Queries = late, slowOnly{d.Queries, "disk > 80"} })
-		defer p.end()
-		pass(30 * time.Minute)
-		from := time.Now().Add(-20 * time.Minute)
-		late.fill("h1", from, from.Add(10*time.Minute), 95)
+	inLateWorld(t, []string{"Slow: disk > 80", "Full: disk > 90", "High: cpu > 90"}, func(d *Deps) { d.Queries = slowOnly{d.Queries, "disk > 80"} }, func(t *testing.T, late *lateWorld, _ *process) {
+		late.fillPast()
 		pass(5 * time.Minute)
-		if len(w.store.lateData) != 1 || len(w.episodes()) != 0 {
-			t.Errorf("it is given up early: %v, %v", w.store.lateData, w.episodes())
+		if len(late.store.lateData) != 1 || len(late.episodes()) != 0 {
+			t.Errorf("it is given up early: %v, %v", late.store.lateData, late.episodes())
 		}
 		pass(15 * time.Minute)
-		if got := w.episodes(); len(got) != 1 || got[0][:7] != "Full h1" || len(w.store.lateData) != 0 {
-			t.Errorf("the episodes are %q, and %v is left", got, w.store.lateData)
+		if got := late.episodes(); len(got) != 1 || got[0][:7] != "Full h1" || len(late.store.lateData) != 0 {
+			t.Errorf("the episodes are %q, and %v is left", got, late.store.lateData)
 		}
-		w.cpu("h1", 95)
+		late.cpu("h1", 95)
 		pass(10 * time.Second)
-		w.expect("High h1 firing")
+		late.expect("High h1 firing")
 	})
 }
 
